@@ -302,6 +302,10 @@ func (r *Reader) failType() {
 		r.Fail(ErrTruncated)
 		return
 	}
+	if r.buf[r.pos]>>5 == majorOther {
+		r.Fail(ErrUnsupported)
+		return
+	}
 	r.Fail(ErrType)
 }
 
