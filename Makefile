@@ -1,0 +1,39 @@
+# make test   installs the system packages the tests use (where it can), runs all tests
+# make lint   gofmt, go vet, staticcheck, govulncheck
+# make fuzz   every fuzz target for FUZZTIME each
+# make soak   50 rounds of kill -9 and the long random tests
+# make bench  the ledger's speed on this machine, with the baseline
+
+GO         ?= go
+FUZZTIME   ?= 10s
+SOAK       ?= 50
+BENCHTIME  ?= 20s
+TESTFLAGS  ?=
+
+.PHONY: all build test packages lint fuzz soak bench clean
+
+all: build
+
+build:
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/ ./cmd/...
+
+packages:
+	@bash internal/ci/packages.sh
+
+test: packages
+	@bash internal/ci/test.sh $(TESTFLAGS)
+
+lint:
+	@bash internal/ci/lint.sh
+
+fuzz:
+	@FUZZTIME=$(FUZZTIME) bash internal/ci/fuzz.sh
+
+soak: build
+	MTM_SOAK=$(SOAK) $(GO) test -count=1 -timeout 120m -run 'TestKill|TestFourValidators' -v ./testnet/...
+
+bench: build
+	@BENCHTIME=$(BENCHTIME) bash internal/ci/bench.sh
+
+clean:
+	rm -rf bin dist
