@@ -1,8 +1,11 @@
 package proof
 
 import (
+	"crypto/sha256"
+
 	"mtmledger/crypto"
 	"mtmledger/crypto/merkle"
+	"mtmledger/ledger/record"
 )
 
 // Claim is what a certificate proves: readings First..Last of a stream.
@@ -21,12 +24,12 @@ type Certificate struct {
 	// LogPath leads from the entry to the log's root, as merkle.InclusionProof
 	// returns it.
 	LogPath []merkle.Hash
-	// Records is the partial tree of the records that reveals the rows of
-	// [RecordQueries], as merkle.Prove returns it.
+	// Records is the partial tree of the records that answers [RecordQueries],
+	// as merkle.Prove returns it.
 	Records []byte
-	// Light is the header over the proven state (Height+1 or later) with votes.
-	// Chain, ValidatorsHash and AppHash of its header are not part of the file:
-	// they follow from the rest and from the trust root.
+	// Light is the header over the proven state, at a height above Height, with
+	// votes. Chain, ValidatorsHash and AppHash of its header are not part of the
+	// file: they follow from the rest and from the trust root.
 	Light LightBlock
 	// Path leads from the pinned validator set to the one that signed Light:
 	// one step for each change of the set between.
@@ -34,19 +37,63 @@ type Certificate struct {
 }
 
 // PathStep is a light block signed by the validator set before a change, and the
-// sorted set after it. Chain, ValidatorsHash and NextValidatorsHash of its
-// header are not part of the file.
+// sorted set after it, which signs from the next height on. Chain,
+// ValidatorsHash and NextValidatorsHash of its header are not part of the file.
 type PathStep struct {
 	Light      LightBlock
 	Validators []Validator
 }
 
-// Encode writes the certificate as a file.
-func (c *Certificate) Encode() []byte { return nil }
+// RecordQueries returns the questions that the records of a certificate answer:
+// the device's key, the stream's owner at the height and the row of the block.
+func RecordQueries(device crypto.ID, kid crypto.KeyID, stream crypto.ID, height uint64) []merkle.Query {
+	oldest, _ := record.Range(record.FamilyOwner, stream)
+	return []merkle.Query{
+		merkle.GetQuery(record.KeyRow(device, kid)),
+		merkle.PredecessorQuery(oldest, record.OwnerRow(stream, height)),
+		merkle.GetQuery(record.BlockRow(height)),
+	}
+}
+
+// Encode writes the certificate as a file. It checks nothing.
+func (c *Certificate) Encode() []byte {
+	b := make([]byte, 0, 1024+len(c.Entry)+len(c.Records)+len(c.LogPath)*34)
+	b = c.appendBody(b)
+	b = append(b, checksumHead...)
+	sum := sha256.Sum256(b)
+	return append(b, sum[:]...)
+}
 
 // Parse reads a certificate file and checks its form, limits and checksum, not
 // what it proves. What it accepts, [Certificate.Encode] writes again byte for
-// byte. The result aliases file.
+// byte. The result aliases file, which must not be changed while it is in use.
+// The error is a [*Refusal] of [CheckShape] or [CheckChecksum].
 func Parse(file []byte) (*Certificate, error) {
-	return nil, refuse(CheckShape, "not yet")
+	if len(file) > MaxSize {
+		return nil, refuse(CheckShape, "more than %d bytes", MaxSize)
+	}
+	if err := checkFrame(file); err != nil {
+		return nil, err
+	}
+	c, err := parseBody(file[:len(file)-checksumSize])
+	if err != nil {
+		return nil, &Refusal{Check: CheckShape, Err: err}
+	}
+	return c, nil
+}
+
+// checkFrame checks the first and the last bytes of a file: whether it is a
+// certificate at all, and whether it is whole.
+func checkFrame(file []byte) error {
+	if len(file) < len(magic)+1+checksumSize || string(file[:len(magic)]) != string(magic) {
+		return refuse(CheckShape, "not an MTM Ledger certificate")
+	}
+	if form := file[len(magic)]; form != certificateForm {
+		return refuse(CheckShape, "a certificate of form %d: this version knows form %d", form, certificateForm)
+	}
+	body := file[:len(file)-sha256.Size]
+	if sum := sha256.Sum256(body); string(sum[:]) != string(file[len(body):]) {
+		return refuse(CheckChecksum, "the file was damaged or changed after it was written")
+	}
+	return nil
 }

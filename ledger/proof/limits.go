@@ -18,8 +18,6 @@ const (
 	MaxPathSteps = 1024
 	// MaxValidators bounds a validator set.
 	MaxValidators = 1000
-	// MaxChain bounds a chain id, in bytes, as CometBFT does.
-	MaxChain = 50
 	// MaxTotalPower bounds the sum of the powers of a validator set, as
 	// CometBFT does; three times it still fits in an int64 (plus a bit).
 	MaxTotalPower = math.MaxInt64 / 8

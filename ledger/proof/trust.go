@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"slices"
+
+	"mtmledger/ledger"
 )
 
 // ErrTrustRoot is wrapped by all errors about the content of a trust root.
@@ -61,8 +63,8 @@ func (r TrustRoot) Encode() []byte {
 
 // check returns the root with its validators sorted, and their power.
 func (r TrustRoot) check() (TrustRoot, int64, error) {
-	if r.Chain == "" || len(r.Chain) > MaxChain {
-		return r, 0, fmt.Errorf("%w: chain has 1 to %d bytes", ErrTrustRoot, MaxChain)
+	if err := ledger.CheckChain(r.Chain); err != nil {
+		return r, 0, fmt.Errorf("%w: %w", ErrTrustRoot, err)
 	}
 	r.Validators = slices.Clone(r.Validators)
 	SortValidators(r.Validators)
