@@ -1,0 +1,178 @@
+package ledger
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Code says why something was refused. Codes are part of the protocol: they
+// stand in acknowledgements and in transaction results. Numbers and names never
+// change; new ones are added at the end.
+type Code uint32
+
+// The codes.
+const (
+	CodeOK                  Code = 0
+	CodeMalformed           Code = 1
+	CodeTooLarge            Code = 2
+	CodeWrongChain          Code = 3
+	CodeBadSignature        Code = 4
+	CodeUnknownBridge       Code = 5
+	CodeUnknownDevice       Code = 6
+	CodeUnknownStream       Code = 7
+	CodeUnknownKey          Code = 8
+	CodeKeyClosed           Code = 9
+	CodeUsed                Code = 10
+	CodeTooManyGaps         Code = 11
+	CodeClockAhead          Code = 12
+	CodeInputsDisabled      Code = 13
+	CodeCommittedDisabled   Code = 14
+	CodeNotOwner            Code = 15
+	CodeExists              Code = 16
+	CodeReplayed            Code = 17
+	CodeExpired             Code = 18
+	CodeWrongDevice         Code = 19
+	CodeUnknownActor        Code = 20
+	CodeNotAfterTooFar      Code = 21
+	CodeSuspended           Code = 22
+	CodeQuota               Code = 23
+	CodeFutureHeight        Code = 24
+	CodeNotFound            Code = 25
+	CodePruned              Code = 26
+	CodeOverloaded          Code = 27
+	CodeUnknownOrganisation Code = 28
+	CodeBadPossession       Code = 29
+	CodeBadKey              Code = 30
+)
+
+type codeInfo struct {
+	name      string
+	advice    string
+	retryable bool
+}
+
+var codes = [...]codeInfo{
+	CodeOK:                  {"ok", "nothing to do", false},
+	CodeMalformed:           {"malformed", "fix the sender's encoding; the text says at which byte it breaks the format of docs/spec", false},
+	CodeTooLarge:            {"too_large", "send fewer or smaller readings a statement; docs/spec/statement.md names the limits", false},
+	CodeWrongChain:          {"wrong_chain", "this was made for another ledger; give the sender this ledger's chain id", false},
+	CodeBadSignature:        {"bad_signature", "the signature is not by the named key; check that the sender signs with the enrolled key and that nothing changes the bytes on the way", false},
+	CodeUnknownBridge:       {"unknown_bridge", "have an organisation enrol the bridge's key, then send again", true},
+	CodeUnknownDevice:       {"unknown_device", "enrol the device, then send again", true},
+	CodeUnknownStream:       {"unknown_stream", "open the stream for this device, then send again", true},
+	CodeUnknownKey:          {"unknown_key", "the principal has no key with this id; enrol the key, or sign with the enrolled one", true},
+	CodeKeyClosed:           {"key_closed", "the key was not valid in this block; sign with the current key", false},
+	CodeUsed:                {"used", "a number in this range is taken; the device repeated a number, or this is a duplicate: compare with the committed statement", false},
+	CodeTooManyGaps:         {"too_many_gaps", "the stream has as many open gaps as it may; send the missing statements first, then send again", true},
+	CodeClockAhead:          {"clock_ahead", "the declared time is too far in the future; set the device's clock, or send 0 when it has none", false},
+	CodeInputsDisabled:      {"inputs_disabled", "this ledger does not accept derived statements yet; send it without inputs", false},
+	CodeCommittedDisabled:   {"committed_form_disabled", "this ledger does not accept the committed form yet; send the readings inline", false},
+	CodeNotOwner:            {"not_owner", "the actor does not own what it wants to change; let the owner sign", false},
+	CodeExists:              {"exists", "this is there already; nothing to do", false},
+	CodeReplayed:            {"replayed", "this operation is in the log already; to do it again, sign it with another not_after", false},
+	CodeExpired:             {"expired", "not_after has passed; sign the operation again", false},
+	CodeWrongDevice:         {"wrong_device", "the stream belongs to another device; check the stream id", false},
+	CodeUnknownActor:        {"unknown_actor", "the ledger does not know who acts; check the actor's id", true},
+	CodeNotAfterTooFar:      {"not_after_too_far", "sign the operation with a nearer not_after: at most 30 days ahead", false},
+	CodeSuspended:           {"suspended", "the principal is suspended; its organisation must resume it", true},
+	CodeQuota:               {"quota", "the quota of this bridge is used up; send again later", true},
+	CodeFutureHeight:        {"future_height", "the ledger has not reached this height; ask again later or for a lower one", true},
+	CodeNotFound:            {"not_found", "there is nothing at this place; check id, number and height", false},
+	CodePruned:              {"pruned", "this node has deleted it; ask a node that keeps the archive", false},
+	CodeOverloaded:          {"overloaded", "too much is under way; send again later", true},
+	CodeUnknownOrganisation: {"unknown_organisation", "the ledger does not know this organisation; check its id", true},
+	CodeBadPossession:       {"bad_possession", "the proof of possession is not for this chain, organisation or key; make it again", false},
+	CodeBadKey:              {"bad_key", "the key is not a canonical ed25519 key of prime order; generate another", false},
+}
+
+// String returns the stable name, e.g. "bad_signature".
+func (c Code) String() string {
+	if int64(c) < int64(len(codes)) {
+		return codes[c].name
+	}
+	return fmt.Sprintf("code_%d", uint32(c))
+}
+
+// Advice says what to do about it, in one sentence.
+func (c Code) Advice() string {
+	if int64(c) < int64(len(codes)) {
+		return codes[c].advice
+	}
+	return "this program does not know the code; use a newer one"
+}
+
+// Retryable tells whether the same bytes may be accepted later.
+func (c Code) Retryable() bool {
+	return int64(c) < int64(len(codes)) && codes[c].retryable
+}
+
+// MarshalText returns the name.
+func (c Code) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
+
+// ParseCode returns the code with the given name.
+func ParseCode(name string) (Code, error) {
+	for i := range codes {
+		if codes[i].name == name {
+			return Code(i), nil
+		}
+	}
+	return 0, fmt.Errorf("ledger: no code is named %q", name)
+}
+
+// UnmarshalText reads a name.
+func (c *Code) UnmarshalText(text []byte) (err error) {
+	*c, err = ParseCode(string(text))
+	return err
+}
+
+// Error is a refusal with its code.
+type Error struct {
+	Code Code
+	Text string // what was wrong, for people; may be empty
+	Err  error  // the cause; may be nil
+}
+
+// Errorf returns an Error with a code. Its verbs are those of [fmt.Errorf], %w
+// included.
+func Errorf(c Code, format string, args ...any) error {
+	err := fmt.Errorf(format, args...)
+	return &Error{Code: c, Text: err.Error(), Err: errors.Unwrap(err)}
+}
+
+// Err returns nil for CodeOK and otherwise an Error with the code and its advice.
+func (c Code) Err() error {
+	if c == CodeOK {
+		return nil
+	}
+	return &Error{Code: c, Text: c.Advice()}
+}
+
+// Error returns the code's name and the text.
+func (e *Error) Error() string {
+	if e.Text == "" {
+		return e.Code.String()
+	}
+	return e.Code.String() + ": " + e.Text
+}
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// Is makes errors.Is(err, &Error{Code: c}) true for every error with code c.
+func (e *Error) Is(target error) bool {
+	t, ok := target.(*Error)
+	return ok && t.Code == e.Code && t.Text == "" && t.Err == nil
+}
+
+// CodeOf returns the code that err carries: CodeOK for nil, CodeMalformed for an
+// error without one.
+func CodeOf(err error) Code {
+	if err == nil {
+		return CodeOK
+	}
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Code
+	}
+	return CodeMalformed
+}

@@ -1,0 +1,63 @@
+package ledger
+
+import "math"
+
+// The limits of the formats. Every one is tested at its value and one above.
+const (
+	// MaxStatement is the greatest size of a statement in bytes: a transaction
+	// carries several, and an MQTT packet of 64 KiB one.
+	MaxStatement = 60_000
+	// MaxReadings is the greatest number of readings of a statement.
+	MaxReadings = 1_000
+	// MaxContent is the greatest size of a reading's content in bytes.
+	MaxContent = 32_768
+	// MaxMedia is the greatest size of a media type given as text, in bytes.
+	MaxMedia = 64
+	// MaxMediaFormat is the greatest CoAP content format (RFC 7252 section 12.3).
+	MaxMediaFormat = 65_535
+	// MaxInputs is the greatest number of inputs of a derived statement.
+	MaxInputs = 64
+	// MaxName is the greatest size of a stream's or an organisation's name in bytes.
+	MaxName = 64
+	// MaxChain is the greatest size of a chain id in bytes (CometBFT's own limit).
+	MaxChain = 50
+	// MaxOperation is the greatest size of an operation in bytes.
+	MaxOperation = 60_000
+	// MaxTransaction is the greatest size of a transaction in bytes.
+	MaxTransaction = 524_288
+	// MaxStatements is the greatest number of statements of a transaction.
+	MaxStatements = 2_000
+	// MaxPossession is the greatest size of a proof of possession in bytes; the
+	// format itself stays below it.
+	MaxPossession = 512
+	// MaxAcknowledgement is the greatest size of an acknowledgement in bytes; the
+	// format itself stays below it.
+	MaxAcknowledgement = 512
+	// MaxNumber is the greatest reading number, log index and height.
+	MaxNumber = math.MaxInt64
+	// MaxOpenGaps is how many open gaps a stream may have.
+	MaxOpenGaps = 1_024
+	// MaxClockAhead is how far a declared time may be ahead of the block's time,
+	// in seconds.
+	MaxClockAhead = 24 * 60 * 60
+	// MaxNotAfter is how far an operation's not_after may be ahead of the block's
+	// time, in seconds.
+	MaxNotAfter = 30 * 24 * 60 * 60
+	// MaxAdminKeys is how many admin keys an organisation may have.
+	MaxAdminKeys = 16
+	// MaxGenesisOrganisations is how many organisations a genesis may name.
+	MaxGenesisOrganisations = 1_000
+	// MaxGenesisBridges is how many bridges an organisation may have in a genesis.
+	MaxGenesisBridges = 1_000
+)
+
+// Content formats of the signed messages: the experimental range of CoAP
+// content formats (RFC 7252 section 12.3). 65106 is reserved for deliveries.
+const (
+	FormatStatement       = 65_101
+	FormatOperation       = 65_102
+	FormatBatch           = 65_103
+	FormatAcknowledgement = 65_104
+	FormatPossession      = 65_105
+	FormatDelivery        = 65_106
+)

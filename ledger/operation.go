@@ -1,0 +1,263 @@
+package ledger
+
+import (
+	"fmt"
+
+	"mtmledger/crypto"
+	"mtmledger/internal/dcbor"
+)
+
+const (
+	operationVersion  = 1
+	possessionVersion = 1
+)
+
+// Kind is the kind of an operation.
+type Kind uint64
+
+// The kinds. Numbers from 4 on are reserved by name in docs/spec/operation.md.
+const (
+	KindEnrolDevice Kind = 1
+	KindOpenStream  Kind = 2
+	KindEnrolBridge Kind = 3
+)
+
+// String returns the kind's name.
+func (k Kind) String() string {
+	switch k {
+	case KindEnrolDevice:
+		return "enrol_device"
+	case KindOpenStream:
+		return "open_stream"
+	case KindEnrolBridge:
+		return "enrol_bridge"
+	}
+	return fmt.Sprintf("kind_%d", uint64(k))
+}
+
+// Body is what an operation does: EnrolDevice, OpenStream or EnrolBridge.
+type Body interface {
+	Kind() Kind
+	append(b []byte) []byte
+}
+
+// EnrolDevice makes a device known, with its first key. The actor is the
+// organisation that will own it.
+type EnrolDevice struct{ Possession *Possession }
+
+// EnrolBridge makes a bridge known, with its key. The actor is the organisation
+// that answers for it.
+type EnrolBridge struct{ Possession *Possession }
+
+// OpenStream begins a stream of a device. The actor is the device itself or the
+// organisation that owns it.
+type OpenStream struct {
+	Device crypto.ID
+	Name   string // see CheckName
+}
+
+// Kind returns KindEnrolDevice.
+func (EnrolDevice) Kind() Kind { return KindEnrolDevice }
+
+// Kind returns KindEnrolBridge.
+func (EnrolBridge) Kind() Kind { return KindEnrolBridge }
+
+// Kind returns KindOpenStream.
+func (OpenStream) Kind() Kind { return KindOpenStream }
+
+// DeviceID is the id that the device gets.
+func (e EnrolDevice) DeviceID() crypto.ID { return DeviceID(e.Possession.Key) }
+
+// BridgeID is the id that the bridge gets.
+func (e EnrolBridge) BridgeID() crypto.ID { return BridgeID(e.Possession.Key) }
+
+// Operation is a signed change of the records. See docs/spec/operation.md.
+type Operation struct {
+	Sign1    *crypto.Sign1 // the signed message; nil before SignOperation
+	Chain    string
+	Actor    crypto.ID // who acts: an organisation or a device
+	NotAfter int64     // seconds since the Unix epoch after which it counts no more
+	Body     Body
+}
+
+// Bytes returns the signed message exactly as it was made or received.
+func (o *Operation) Bytes() []byte { return o.Sign1.Bytes() }
+
+// Digest is the operation's identity: SHA-256 of the Sig_structure.
+func (o *Operation) Digest() [32]byte { return o.Sign1.Digest() }
+
+// KeyID names the key that signed.
+func (o *Operation) KeyID() crypto.KeyID { return o.Sign1.Header.KeyID }
+
+// SignOperation signs o, of which all fields but Sign1 are set, with a key of
+// the actor.
+func SignOperation(k crypto.PrivateKey, o Operation) (*Operation, error) {
+	if o.Body == nil {
+		return nil, Errorf(CodeMalformed, "operation has no body")
+	}
+	b := dcbor.AppendArray(make([]byte, 0, 512), 5)
+	b = dcbor.AppendUint(b, operationVersion)
+	b = dcbor.AppendText(b, o.Chain)
+	b = dcbor.AppendBytes(b, o.Actor[:])
+	b = dcbor.AppendInt(b, o.NotAfter)
+	b = o.Body.append(b)
+	return ParseOperation(crypto.NewSign1(k, crypto.Header{ContentFormat: FormatOperation}, b).Bytes())
+}
+
+// ParseOperation decodes an operation and makes every check that needs only its
+// bytes; no signature is one of them. The result aliases b.
+func ParseOperation(b []byte) (*Operation, error) {
+	sign1, err := parseSign1("operation", b, MaxOperation, FormatOperation)
+	if err != nil {
+		return nil, err
+	}
+	return operationFrom(sign1)
+}
+
+func operationFrom(sign1 *crypto.Sign1) (*Operation, error) {
+	o := &Operation{Sign1: sign1}
+	r := dcbor.NewReader(sign1.Payload)
+	r.ExpectArray(5)
+	r.ExpectUint(operationVersion)
+	o.Chain = readChain(r)
+	o.Actor = readID(r)
+	o.NotAfter = int64(readNumber(r))
+	o.Body = readBody(r)
+	if err := r.Done(); err != nil {
+		return nil, malformed("operation payload", err)
+	}
+	return o, o.checkPossession()
+}
+
+func readBody(r *dcbor.Reader) Body {
+	n := r.Array(8)
+	kind := Kind(r.Uint())
+	switch {
+	case r.Err() != nil:
+	case kind == KindEnrolDevice && n == 2:
+		return EnrolDevice{Possession: readPossession(r)}
+	case kind == KindEnrolBridge && n == 2:
+		return EnrolBridge{Possession: readPossession(r)}
+	case kind == KindOpenStream && n == 3:
+		body := OpenStream{Device: readID(r), Name: r.Text(MaxName)}
+		if r.Err() == nil {
+			r.Fail(CheckName(body.Name))
+		}
+		return body
+	default:
+		r.Fail(fmt.Errorf("no operation of %v has %d elements: %w", kind, n, dcbor.ErrValue))
+	}
+	return nil
+}
+
+func (e EnrolDevice) append(b []byte) []byte { return appendEnrol(b, KindEnrolDevice, e.Possession) }
+
+func (e EnrolBridge) append(b []byte) []byte { return appendEnrol(b, KindEnrolBridge, e.Possession) }
+
+func appendEnrol(b []byte, k Kind, p *Possession) []byte {
+	b = dcbor.AppendUint(dcbor.AppendArray(b, 2), uint64(k))
+	if p == nil || p.Sign1 == nil {
+		return dcbor.AppendBytes(b, nil) // refused when it is parsed
+	}
+	return dcbor.AppendBytes(b, p.Bytes())
+}
+
+func (o OpenStream) append(b []byte) []byte {
+	b = dcbor.AppendUint(dcbor.AppendArray(b, 3), uint64(KindOpenStream))
+	b = dcbor.AppendBytes(b, o.Device[:])
+	return dcbor.AppendText(b, o.Name)
+}
+
+// PossessionOf returns the proof of possession that a body carries, or nil.
+func PossessionOf(body Body) *Possession {
+	switch v := body.(type) {
+	case EnrolDevice:
+		return v.Possession
+	case EnrolBridge:
+		return v.Possession
+	}
+	return nil
+}
+
+// checkPossession checks that a proof of possession was made for this operation.
+func (o *Operation) checkPossession() error {
+	p := PossessionOf(o.Body)
+	if p == nil {
+		return nil
+	}
+	if p.Chain != o.Chain || p.Organisation != o.Actor {
+		return Errorf(CodeBadPossession, "the proof of possession is for organisation %v on chain %q", p.Organisation, p.Chain)
+	}
+	return nil
+}
+
+// Possession proves that whoever enrols a key holds it: the key signs the chain,
+// the organisation and itself.
+type Possession struct {
+	Sign1        *crypto.Sign1
+	Chain        string
+	Organisation crypto.ID
+	Key          crypto.PublicKey
+}
+
+// Bytes returns the signed message exactly as it was made or received.
+func (p *Possession) Bytes() []byte { return p.Sign1.Bytes() }
+
+// Verify tells whether the proof's signature is by its own key.
+func (p *Possession) Verify() bool { return p.Sign1.Verify(p.Key) }
+
+// SignPossession proves possession of k to an organisation on a chain.
+func SignPossession(k crypto.PrivateKey, chain string, organisation crypto.ID) (*Possession, error) {
+	key := k.Public()
+	b := dcbor.AppendArray(make([]byte, 0, 128), 4)
+	b = dcbor.AppendUint(b, possessionVersion)
+	b = dcbor.AppendText(b, chain)
+	b = dcbor.AppendBytes(b, organisation[:])
+	b = dcbor.AppendBytes(b, key[:])
+	return ParsePossession(crypto.NewSign1(k, crypto.Header{ContentFormat: FormatPossession}, b).Bytes())
+}
+
+// ParsePossession decodes a proof of possession and makes every check that needs
+// only its bytes: the key must be fit for enrolment (crypto.CheckEnrolment) and
+// the key id must be its own. The signature is not checked. The result aliases b.
+func ParsePossession(b []byte) (*Possession, error) {
+	sign1, err := parseSign1("proof of possession", b, MaxPossession, FormatPossession)
+	if err != nil {
+		return nil, err
+	}
+	p := &Possession{Sign1: sign1}
+	r := dcbor.NewReader(sign1.Payload)
+	r.ExpectArray(4)
+	r.ExpectUint(possessionVersion)
+	p.Chain = readChain(r)
+	p.Organisation = readID(r)
+	r.Fixed(p.Key[:])
+	if err := r.Done(); err != nil {
+		return nil, malformed("proof of possession", err)
+	}
+	if p.Key.KeyID() != sign1.Header.KeyID {
+		return nil, Errorf(CodeBadPossession, "the proof's key id is not that of its key")
+	}
+	if err := crypto.CheckEnrolment(p.Key); err != nil {
+		return nil, Errorf(CodeBadKey, "key %v: %w", p.Key, err)
+	}
+	return p, nil
+}
+
+func readPossession(r *dcbor.Reader) *Possession {
+	b := r.Bytes(MaxPossession)
+	if r.Err() != nil {
+		return nil
+	}
+	p, err := ParsePossession(b)
+	r.Fail(err)
+	return p
+}
+
+func readChain(r *dcbor.Reader) string {
+	chain := r.Text(MaxChain)
+	if r.Err() == nil {
+		r.Fail(CheckChain(chain))
+	}
+	return chain
+}
