@@ -1,0 +1,72 @@
+package state
+
+import (
+	"mtmledger/crypto"
+	"mtmledger/ledger"
+	"mtmledger/ledger/record"
+)
+
+// enrolDevice makes a key that an organisation answers for a device of it. The device's
+// id comes from this first key and stays when keys change.
+func enrolDevice(c *change) ledger.Code {
+	body, ok := c.op.Body.(ledger.EnrolDevice)
+	if !ok {
+		return ledger.CodeMalformed
+	}
+	key := body.Possession.Key
+	id := ledger.DeviceID(key)
+	if code := c.organisationActs(); code != ledger.CodeOK {
+		return code
+	}
+	if _, found := c.device(id); found {
+		return ledger.CodeExists
+	}
+	c.put(record.DeviceRow(id, c.b.Height), record.Device{Organisation: c.op.Actor}.Encode())
+	c.put(record.OrganisationDeviceRow(c.op.Actor, id), record.Since{Height: c.b.Height}.Encode())
+	c.enrolKey(id, key)
+	return ledger.CodeOK
+}
+
+// enrolBridge makes a key that an organisation answers for a bridge of it.
+func enrolBridge(c *change) ledger.Code {
+	body, ok := c.op.Body.(ledger.EnrolBridge)
+	if !ok {
+		return ledger.CodeMalformed
+	}
+	key := body.Possession.Key
+	id := ledger.BridgeID(key)
+	if code := c.organisationActs(); code != ledger.CodeOK {
+		return code
+	}
+	_, found, err := bridgeAt(c.v, id, c.b.Height)
+	c.v.fail(err)
+	if found {
+		return ledger.CodeExists
+	}
+	c.put(record.BridgeRow(id, c.b.Height), record.Bridge{Organisation: c.op.Actor}.Encode())
+	c.put(record.OrganisationBridgeRow(c.op.Actor, id), record.Since{Height: c.b.Height}.Encode())
+	c.enrolKey(id, key)
+	return ledger.CodeOK
+}
+
+// enrolKey gives a principal a key that may sign from the next block on.
+func (c *change) enrolKey(principal crypto.ID, key crypto.PublicKey) {
+	row := record.Key{Public: key, Opens: c.b.Height + 1}
+	c.put(record.KeyRow(principal, key.KeyID()), row.Encode())
+}
+
+// organisationActs refuses an operation that only an organisation can sign.
+func (c *change) organisationActs() ledger.Code {
+	_, found, err := organisationAt(c.v, c.op.Actor, c.b.Height)
+	c.v.fail(err)
+	if !found {
+		return ledger.CodeUnknownOrganisation
+	}
+	return ledger.CodeOK
+}
+
+func (c *change) device(id crypto.ID) (record.Device, bool) {
+	device, found, err := deviceAt(c.v, id, c.b.Height)
+	c.v.fail(err)
+	return device, found
+}

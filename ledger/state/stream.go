@@ -1,0 +1,34 @@
+package state
+
+import (
+	"mtmledger/ledger"
+	"mtmledger/ledger/record"
+)
+
+// openStream opens a named stream of a device. It belongs to the organisation that owns
+// the device, whoever of the two opens it.
+func openStream(c *change) ledger.Code {
+	body, ok := c.op.Body.(ledger.OpenStream)
+	if !ok {
+		return ledger.CodeMalformed
+	}
+	device, found := c.device(body.Device)
+	switch {
+	case !found:
+		return ledger.CodeUnknownDevice
+	case c.op.Actor != device.Organisation && c.op.Actor != body.Device:
+		return ledger.CodeNotOwner
+	case device.Status != record.StatusActive:
+		return ledger.CodeSuspended
+	}
+	id := ledger.StreamID(c.b.Chain, body.Device, body.Name)
+	if c.v.stream(id) != nil {
+		return ledger.CodeExists
+	}
+	owner := device.Organisation
+	c.opened = append(c.opened, opened{id, record.StreamHead{Device: body.Device}})
+	c.put(record.OwnerRow(id, c.b.Height), record.Owner{Organisation: owner}.Encode())
+	c.put(record.OrganisationStreamRow(owner, id), record.Since{Height: c.b.Height}.Encode())
+	c.put(record.DeviceStreamRow(body.Device, id), record.DeviceStream{Name: body.Name}.Encode())
+	return ledger.CodeOK
+}

@@ -1,0 +1,303 @@
+package state
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+
+	"mtmledger/crypto"
+	"mtmledger/crypto/merkle"
+	"mtmledger/ledger/record"
+)
+
+var errNoParameters = errors.New("no parameters row: not a genesis state")
+
+// Reader reads committed records.
+type Reader interface {
+	// Get returns the value of the row, nil when there is none.
+	Get(k merkle.Key) ([]byte, error)
+	// Predecessor returns the row with the greatest key in [lo, k]; a nil value
+	// when there is none. The caller does not change the value.
+	Predecessor(lo, k merkle.Key) (merkle.Key, []byte, error)
+}
+
+// Block is what the rules know about the block being applied.
+type Block struct {
+	Chain  string
+	Height uint64
+	Time   int64 // committed time of the block, µs since the Unix epoch
+}
+
+// Entry is one new entry of the log.
+type Entry struct {
+	Index uint64
+	Bytes []byte // the exact signed bytes; aliases the transaction
+}
+
+// View is the records of a Reader with the changes of one block on top. It implements
+// Reader itself. It is not safe for concurrent use.
+type View struct {
+	base    Reader
+	rows    map[merkle.Key]row
+	groups  map[group][]merkle.Key // the keys of rows, sorted, by family and id
+	streams map[crypto.ID]*stream  // heads read or written, decoded; nil: no such stream
+	entries []Entry
+	size    uint64 // entries in the log, the new ones included
+	first   uint64 // index of the first entry of the current block
+	err     error  // first failure of the base
+
+	limits   *record.Parameters // in force at limitsAt; nil: not read yet
+	limitsAt uint64
+}
+
+// row is a changed row: nil is a deletion. inBase is false when the base is known not to
+// hold the key, so that a row made and removed within the block leaves no change.
+type row struct {
+	value  []byte
+	inBase bool
+}
+
+// group is the part of a key that its neighbours share: family and id.
+type group [17]byte
+
+// stream is a decoded stream head. It is encoded once, in Changes.
+type stream struct {
+	record.StreamHead
+	changed bool // differs from the base's row
+	opened  bool // in this view: there is a row in View.rows
+}
+
+// NewView returns a view of the committed records in base, whose log holds logSize entries.
+func NewView(base Reader, logSize uint64) *View {
+	return &View{
+		base:    base,
+		rows:    make(map[merkle.Key]row),
+		groups:  make(map[group][]merkle.Key),
+		streams: make(map[crypto.ID]*stream),
+		size:    logSize,
+		first:   logSize,
+	}
+}
+
+// Err returns the first failure to read or decode a committed row, nil when there was
+// none. After one, nothing the view holds may be used.
+func (v *View) Err() error { return v.err }
+
+// LogSize returns the number of entries in the log, the new ones included.
+func (v *View) LogSize() uint64 { return v.size }
+
+// Entries returns the new entries in order of their index.
+func (v *View) Entries() []Entry { return v.entries }
+
+// Get implements Reader.
+func (v *View) Get(k merkle.Key) ([]byte, error) {
+	if s := v.cached(k); s != nil {
+		return s.Encode(), nil
+	}
+	if r, ok := v.rows[k]; ok {
+		return r.value, nil
+	}
+	return v.base.Get(k)
+}
+
+// Predecessor implements Reader. It is fast when lo and k share family and id, as in every
+// rule; otherwise it looks at all changed rows.
+func (v *View) Predecessor(lo, k merkle.Key) (merkle.Key, []byte, error) {
+	top, changed := v.lastChanged(lo, k)
+	bk, bv, err := v.basePredecessor(lo, k)
+	if err != nil {
+		return merkle.Key{}, nil, err
+	}
+	switch {
+	case changed && (bv == nil || compareKeys(top, bk) >= 0):
+		bk, bv = top, v.rows[top].value
+	case bv == nil:
+		return merkle.Key{}, nil, nil
+	}
+	if s := v.cached(bk); s != nil {
+		bv = s.Encode()
+	}
+	return bk, bv, nil
+}
+
+// basePredecessor is the greatest row of the base in [lo, k] that is not deleted here.
+func (v *View) basePredecessor(lo, k merkle.Key) (merkle.Key, []byte, error) {
+	for {
+		bk, bv, err := v.base.Predecessor(lo, k)
+		if err != nil || bv == nil {
+			return merkle.Key{}, nil, err
+		}
+		if r, ok := v.rows[bk]; !ok || r.value != nil {
+			return bk, bv, nil
+		}
+		if bk == lo {
+			return merkle.Key{}, nil, nil
+		}
+		k = before(bk)
+	}
+}
+
+// lastChanged is the greatest key in [lo, k] that has a changed row with a value.
+func (v *View) lastChanged(lo, k merkle.Key) (best merkle.Key, found bool) {
+	if groupOf(lo) == groupOf(k) {
+		return v.lastIn(v.groups[groupOf(k)], lo, k)
+	}
+	for _, keys := range v.groups {
+		if top, ok := v.lastIn(keys, lo, k); ok && (!found || bytes.Compare(top[:], best[:]) > 0) {
+			best, found = top, true
+		}
+	}
+	return best, found
+}
+
+func (v *View) lastIn(keys []merkle.Key, lo, k merkle.Key) (merkle.Key, bool) {
+	i, ok := slices.BinarySearchFunc(keys, k, compareKeys)
+	if !ok {
+		i--
+	}
+	for ; i >= 0 && bytes.Compare(keys[i][:], lo[:]) >= 0; i-- {
+		if v.rows[keys[i]].value != nil {
+			return keys[i], true
+		}
+	}
+	return merkle.Key{}, false
+}
+
+// cached returns the decoded stream head that replaces the row under k, nil if there is none.
+func (v *View) cached(k merkle.Key) *stream {
+	if record.FamilyOf(k) != record.FamilyStream {
+		return nil
+	}
+	id := record.IDOf(k)
+	if s := v.streams[id]; s != nil && k == record.StreamRow(id) {
+		return s
+	}
+	return nil
+}
+
+// Changes returns the changed rows, sorted by key. Each value is encoded once, however
+// many statements touched it.
+func (v *View) Changes() []merkle.Change {
+	changes := make([]merkle.Change, 0, len(v.rows)+len(v.streams))
+	for k, r := range v.rows {
+		if s := v.cached(k); s == nil {
+			changes = append(changes, merkle.Change{Key: k, Value: r.value})
+		}
+	}
+	for id, s := range v.streams {
+		if s != nil && (s.changed || s.opened) {
+			changes = append(changes, merkle.Change{Key: record.StreamRow(id), Value: s.Encode()})
+		}
+	}
+	slices.SortFunc(changes, func(a, b merkle.Change) int { return compareKeys(a.Key, b.Key) })
+	return changes
+}
+
+// put sets a row that the base may hold.
+func (v *View) put(k merkle.Key, value []byte) { v.set(k, value, true) }
+
+// insert sets a row that the caller knows is in neither the base nor the view.
+func (v *View) insert(k merkle.Key, value []byte) { v.set(k, value, false) }
+
+func (v *View) set(k merkle.Key, value []byte, inBase bool) {
+	old, known := v.rows[k]
+	if known {
+		inBase = old.inBase
+	} else {
+		g := groupOf(k)
+		keys := v.groups[g]
+		i, _ := slices.BinarySearchFunc(keys, k, compareKeys)
+		v.groups[g] = slices.Insert(keys, i, k)
+	}
+	v.rows[k] = row{value: value, inBase: inBase}
+}
+
+// remove deletes a row that is there.
+func (v *View) remove(k merkle.Key) {
+	if r, ok := v.rows[k]; !ok || r.inBase {
+		v.set(k, nil, true)
+		return
+	}
+	delete(v.rows, k)
+	g := groupOf(k)
+	keys := v.groups[g]
+	if i, ok := slices.BinarySearchFunc(keys, k, compareKeys); ok {
+		v.groups[g] = slices.Delete(keys, i, i+1)
+	}
+}
+
+// append adds an entry to the log and returns its index.
+func (v *View) append(entry []byte) uint64 {
+	index := v.size
+	v.entries = append(v.entries, Entry{Index: index, Bytes: entry})
+	v.size++
+	return index
+}
+
+// stream returns the head of a stream, nil when there is none.
+func (v *View) stream(id crypto.ID) *stream {
+	if s, ok := v.streams[id]; ok {
+		return s
+	}
+	value, err := v.base.Get(record.StreamRow(id))
+	if err != nil {
+		v.fail(err)
+		return nil
+	}
+	if value == nil {
+		v.streams[id] = nil
+		return nil
+	}
+	head, err := record.ParseStreamHead(value)
+	if err != nil {
+		v.fail(fmt.Errorf("stream %s: %w", id, err))
+		return nil
+	}
+	s := &stream{StreamHead: head}
+	v.streams[id] = s
+	return s
+}
+
+// openStream adds a new stream. Its row is there for Predecessor; the head in streams
+// holds its current value.
+func (v *View) openStream(id crypto.ID, head record.StreamHead) {
+	v.insert(record.StreamRow(id), head.Encode())
+	v.streams[id] = &stream{StreamHead: head, opened: true}
+}
+
+// get is Get for a rule: a failure is kept, and reads as absence.
+func (v *View) get(k merkle.Key) []byte {
+	value, err := v.Get(k)
+	v.fail(err)
+	return value
+}
+
+// last is Predecessor for a rule.
+func (v *View) last(lo, k merkle.Key) (merkle.Key, []byte) {
+	key, value, err := v.Predecessor(lo, k)
+	v.fail(err)
+	return key, value
+}
+
+// fail keeps the first failure.
+func (v *View) fail(err error) {
+	if v.err == nil && err != nil {
+		v.err = fmt.Errorf("state: reading records: %w", err)
+	}
+}
+
+func groupOf(k merkle.Key) group { return group(k[:17]) }
+
+func compareKeys(a, b merkle.Key) int { return bytes.Compare(a[:], b[:]) }
+
+// before is the greatest key below k; k is not zero.
+func before(k merkle.Key) merkle.Key {
+	for i := len(k) - 1; i >= 0; i-- {
+		k[i]--
+		if k[i] != 0xff {
+			break
+		}
+	}
+	return k
+}
