@@ -88,7 +88,7 @@ func decodeExact(dst, text []byte) error {
 // PrivateKey signs. Only its key id is ever printed. The zero value holds no key
 // and may not be used; make one with [GenerateKey], [KeyFromSeed] or [LoadKey].
 type PrivateKey struct {
-	key    ed25519.PrivateKey
+	key    *[ed25519.PrivateKeySize]byte // a pointer, which fmt prints as an address wherever it is nested
 	public PublicKey
 }
 
@@ -104,8 +104,8 @@ func GenerateKey() (PrivateKey, error) {
 // KeyFromSeed returns the private key of an RFC 8032 seed: the same seed gives
 // the same key.
 func KeyFromSeed(seed [32]byte) PrivateKey {
-	k := ed25519.NewKeyFromSeed(seed[:])
-	return PrivateKey{key: k, public: PublicKey(k[32:])}
+	k := [ed25519.PrivateKeySize]byte(ed25519.NewKeyFromSeed(seed[:]))
+	return PrivateKey{key: &k, public: PublicKey(k[32:])}
 }
 
 // Public returns the public half.
@@ -117,7 +117,7 @@ func (k PrivateKey) IsZero() bool { return k.key == nil }
 // Sign signs msg by RFC 8032 (plain ed25519, no context), in constant time. It
 // panics on the zero PrivateKey.
 func (k PrivateKey) Sign(msg []byte) Signature {
-	return Signature(ed25519.Sign(k.key, msg))
+	return Signature(ed25519.Sign(k.key[:], msg))
 }
 
 // Format writes the key id whatever the verb, so that no log line or error can

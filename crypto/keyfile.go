@@ -40,7 +40,7 @@ func encodeKey(k PrivateKey) ([]byte, error) {
 	if k.IsZero() {
 		return nil, ErrBadKey
 	}
-	der, err := x509.MarshalPKCS8PrivateKey(k.key)
+	der, err := x509.MarshalPKCS8PrivateKey(ed25519.PrivateKey(k.key[:]))
 	if err != nil {
 		return nil, err
 	}
