@@ -102,7 +102,14 @@ func build(protected, unprotected, payload, sig []byte) []byte {
 	return append(b, sig...)
 }
 
-func TestParseSign1Refuses(t *testing.T) {
+type badMessage struct {
+	what  string
+	bytes []byte
+}
+
+// malformedSign1 returns messages that are wrong in one way each.
+func malformedSign1(t testing.TB) []badMessage {
+	t.Helper()
 	good := NewSign1(testKey(1), statementHeader, []byte("hi"))
 	b := good.Bytes()
 	protected := dcbor.AppendBytes(nil, good.Protected)
@@ -118,63 +125,68 @@ func TestParseSign1Refuses(t *testing.T) {
 	if !bytes.Equal(build(protected, none, payload, sig), b) {
 		t.Fatal("build does not rebuild a good message")
 	}
-	for name, in := range map[string][]byte{
-		"empty":                       {},
-		"no tag":                      b[1:],
-		"another tag":                 append([]byte{0xd1}, b[1:]...),
-		"long tag":                    append([]byte{0xd8, 18}, b[1:]...),
-		"tag twice":                   append([]byte{0xd2}, b...),
-		"three elements":              append([]byte{0xd2, 0x83}, b[2:]...),
-		"five elements":               append([]byte{0xd2, 0x85}, append(b[2:len(b):len(b)], 0)...),
-		"indefinite array":            append([]byte{0xd2, 0x9f}, append(b[2:len(b):len(b)], 0xff)...),
-		"trailing byte":               append(b[:len(b):len(b)], 0),
-		"unprotected kid":             build(protected, unhex(t, "a1044101"), payload, sig),
-		"unprotected list":            build(protected, []byte{0x80}, payload, sig),
-		"detached payload":            build(protected, none, []byte{0xf6}, sig),
-		"payload as text":             build(protected, none, []byte{0x62, 'h', 'i'}, sig),
-		"payload length not shortest": build(protected, none, []byte{0x58, 2, 'h', 'i'}, sig),
-		"payload too long for input":  build(protected, none, unhex(t, "5affffffff6869"), sig),
-		"short signature":             build(protected, none, payload, dcbor.AppendBytes(nil, good.Signature[:63])),
-		"long signature":              build(protected, none, payload, dcbor.AppendBytes(nil, make([]byte, 65))),
-		"no signature":                build(protected, none, payload, nil),
-		"protected is a map":          build(good.Protected, none, payload, sig),
-		"protected empty":             build([]byte{0x40}, none, payload, sig),
+	return []badMessage{
+		{"empty", nil},
+		{"no tag", b[1:]},
+		{"another tag", append([]byte{0xd1}, b[1:]...)},
+		{"long tag", append([]byte{0xd8, 18}, b[1:]...)},
+		{"tag twice", append([]byte{0xd2}, b...)},
+		{"three elements", append([]byte{0xd2, 0x83}, b[2:]...)},
+		{"five elements", append([]byte{0xd2, 0x85}, append(b[2:len(b):len(b)], 0)...)},
+		{"indefinite array", append([]byte{0xd2, 0x9f}, append(b[2:len(b):len(b)], 0xff)...)},
+		{"trailing byte", append(b[:len(b):len(b)], 0)},
+		{"unprotected kid", build(protected, unhex(t, "a1044101"), payload, sig)},
+		{"unprotected list", build(protected, []byte{0x80}, payload, sig)},
+		{"detached payload", build(protected, none, []byte{0xf6}, sig)},
+		{"payload as text", build(protected, none, []byte{0x62, 'h', 'i'}, sig)},
+		{"payload length not shortest", build(protected, none, []byte{0x58, 2, 'h', 'i'}, sig)},
+		{"payload too long for input", build(protected, none, unhex(t, "5affffffff6869"), sig)},
+		{"short signature", build(protected, none, payload, dcbor.AppendBytes(nil, good.Signature[:63]))},
+		{"long signature", build(protected, none, payload, dcbor.AppendBytes(nil, make([]byte, 65)))},
+		{"no signature", build(protected, none, payload, nil)},
+		{"protected is a map", build(good.Protected, none, payload, sig)},
+		{"protected empty", build([]byte{0x40}, none, payload, sig)},
 
-		"empty header":                wrap("a0"),
-		"no kid":                      wrap("a2" + "0127" + "0300"),
-		"no content type":             wrap("a2" + "0127" + kid),
-		"no algorithm":                wrap("a2" + "0300" + kid),
-		"another algorithm":           wrap("a3" + "0126" + "0300" + kid),
-		"fully specified algorithm":   wrap("a3" + "0132" + "0300" + kid),
-		"algorithm positive":          wrap("a3" + "0107" + "0300" + kid),
-		"algorithm not shortest":      wrap("a3" + "013807" + "0300" + kid),
-		"labels out of order":         wrap("a3" + "0300" + "0127" + kid),
-		"label twice":                 wrap("a4" + "0127" + "0300" + "0300" + kid),
-		"label not shortest":          wrap("a3" + "180127" + "0300" + kid),
-		"content type as text":        wrap("a3" + "0127" + "036161" + kid),
-		"content type too large":      wrap("a3" + "0127" + "031a00010000" + kid),
-		"content type not shortest":   wrap("a3" + "0127" + "031800" + kid),
-		"kid of 7 bytes":              wrap("a3" + "0127" + "0300" + "044701020304050607"),
-		"kid of 9 bytes":              wrap("a3" + "0127" + "0300" + "0449010203040506070809"),
-		"kid as text":                 wrap("a3" + "0127" + "0300" + "04684141414141414141"),
-		"crit":                        wrap("a4" + "0127" + "028103" + "0300" + kid),
-		"a further label":             wrap("a4" + "0127" + "0300" + kid + "1000"),
-		"claims and a further label":  wrap("a5" + "0127" + "0300" + kid + "0fa0" + "1000"),
-		"count above content":         wrap("a4" + "0127" + "0300" + kid),
-		"header with trailing bytes":  wrap("a3" + "0127" + "0300" + kid + "00"),
-		"claims empty":                wrap("a4" + "0127" + "0300" + kid + "0fa0"),
-		"claims without subject":      wrap("a4" + "0127" + "0300" + kid + "0fa1" + iss),
-		"claims out of order":         wrap("a4" + "0127" + "0300" + kid + "0fa2" + sub + iss),
-		"claims with a third":         wrap("a4" + "0127" + "0300" + kid + "0fa3" + iss + sub + "0300"),
-		"issuer short":                wrap("a4" + "0127" + "0300" + kid + "0fa2" + "016141" + sub),
-		"issuer as bytes":             wrap("a4" + "0127" + "0300" + kid + "0fa2" + "0156" + iss[4:] + sub),
-		"issuer with trailing bits":   wrap("a4" + "0127" + "0300" + kid + "0fa2" + "0176" + iss[4:len(iss)-2] + "42" + sub),
-		"issuer in standard alphabet": wrap("a4" + "0127" + "0300" + kid + "0fa2" + "01762f" + iss[6:] + sub),
-	} {
-		if s, err := ParseSign1(in); !errors.Is(err, ErrBadSign1) || s != nil {
-			t.Errorf("%s: ParseSign1 = %v, %v", name, s, err)
+		{"empty header", wrap("a0")},
+		{"no kid", wrap("a2" + "0127" + "0300")},
+		{"no content type", wrap("a2" + "0127" + kid)},
+		{"no algorithm", wrap("a2" + "0300" + kid)},
+		{"another algorithm", wrap("a3" + "0126" + "0300" + kid)},
+		{"fully specified algorithm", wrap("a3" + "0132" + "0300" + kid)},
+		{"algorithm positive", wrap("a3" + "0107" + "0300" + kid)},
+		{"algorithm not shortest", wrap("a3" + "013807" + "0300" + kid)},
+		{"labels out of order", wrap("a3" + "0300" + "0127" + kid)},
+		{"label twice", wrap("a4" + "0127" + "0300" + "0300" + kid)},
+		{"label not shortest", wrap("a3" + "180127" + "0300" + kid)},
+		{"content type as text", wrap("a3" + "0127" + "036161" + kid)},
+		{"content type too large", wrap("a3" + "0127" + "031a00010000" + kid)},
+		{"content type not shortest", wrap("a3" + "0127" + "031800" + kid)},
+		{"kid of 7 bytes", wrap("a3" + "0127" + "0300" + "044701020304050607")},
+		{"kid of 9 bytes", wrap("a3" + "0127" + "0300" + "0449010203040506070809")},
+		{"kid as text", wrap("a3" + "0127" + "0300" + "04684141414141414141")},
+		{"crit", wrap("a4" + "0127" + "028103" + "0300" + kid)},
+		{"a further label", wrap("a4" + "0127" + "0300" + kid + "1000")},
+		{"claims and a further label", wrap("a5" + "0127" + "0300" + kid + "0fa0" + "1000")},
+		{"count above content", wrap("a4" + "0127" + "0300" + kid)},
+		{"header with trailing bytes", wrap("a3" + "0127" + "0300" + kid + "00")},
+		{"claims empty", wrap("a4" + "0127" + "0300" + kid + "0fa0")},
+		{"claims without subject", wrap("a4" + "0127" + "0300" + kid + "0fa1" + iss)},
+		{"claims out of order", wrap("a4" + "0127" + "0300" + kid + "0fa2" + sub + iss)},
+		{"claims with a third", wrap("a4" + "0127" + "0300" + kid + "0fa3" + iss + sub + "0300")},
+		{"issuer short", wrap("a4" + "0127" + "0300" + kid + "0fa2" + "016141" + sub)},
+		{"issuer as bytes", wrap("a4" + "0127" + "0300" + kid + "0fa2" + "0156" + iss[4:] + sub)},
+		{"issuer with trailing bits", wrap("a4" + "0127" + "0300" + kid + "0fa2" + "0176" + iss[4:len(iss)-2] + "42" + sub)},
+		{"issuer in standard alphabet", wrap("a4" + "0127" + "0300" + kid + "0fa2" + "01762f" + iss[6:] + sub)},
+	}
+}
+
+func TestParseSign1Refuses(t *testing.T) {
+	for _, c := range malformedSign1(t) {
+		if s, err := ParseSign1(c.bytes); !errors.Is(err, ErrBadSign1) || s != nil {
+			t.Errorf("%s: ParseSign1 = %v, %v", c.what, s, err)
 		}
 	}
+	b := NewSign1(testKey(1), statementHeader, []byte("hi")).Bytes()
 	for n := range b {
 		if _, err := ParseSign1(b[:n]); !errors.Is(err, ErrBadSign1) {
 			t.Errorf("cut at %d: %v", n, err)
