@@ -65,8 +65,8 @@ func (k *Key) firstDifference(other *Key) uint16 {
 }
 
 // prefix returns the first depth bits followed by zeros.
-func (k *Key) prefix(depth uint16) Key {
-	p := *k
+func (k Key) prefix(depth uint16) Key {
+	p := k
 	i := int(depth >> 3)
 	if i < KeySize {
 		p[i] &= ^byte(0xff >> (depth & 7))
@@ -76,8 +76,8 @@ func (k *Key) prefix(depth uint16) Key {
 }
 
 // last returns the greatest key that has the first depth bits of k.
-func (k *Key) last(depth uint16) Key {
-	p := *k
+func (k Key) last(depth uint16) Key {
+	p := k
 	i := int(depth >> 3)
 	if i < KeySize {
 		p[i] |= byte(0xff >> (depth & 7))
@@ -90,8 +90,8 @@ func (k *Key) last(depth uint16) Key {
 
 // child returns the prefix that the keys under one side of a branch share, if
 // the branch has prefix k at depth: k with the bit at depth set to side.
-func (k *Key) child(depth uint16, side byte) Key {
-	p := *k
+func (k Key) child(depth uint16, side byte) Key {
+	p := k
 	p[depth>>3] |= side << (7 - depth&7)
 	return p
 }
