@@ -82,7 +82,7 @@ func EndBlock(v *View, b Block) {
 		return
 	}
 	row := record.Block{First: v.first, Count: v.size - v.first, Time: b.Time}
-	v.insert(record.BlockRow(b.Height), row.Encode())
+	v.put(record.BlockRow(b.Height), row.Encode())
 	v.first = v.size
 }
 

@@ -35,7 +35,7 @@ func Genesis(v *View, chain string, appState []byte, time int64) error {
 		v.genesisOrganisation(o)
 	}
 	limits := record.Parameters(g.Parameters)
-	v.insert(record.ParametersRow(GenesisHeight), limits.Encode())
+	v.put(record.ParametersRow(GenesisHeight), limits.Encode())
 	v.append(g.Entry(chain))
 	EndBlock(v, Block{Chain: chain, Height: GenesisHeight, Time: time})
 	return nil
@@ -46,14 +46,14 @@ func Genesis(v *View, chain string, appState []byte, time int64) error {
 func (v *View) genesisOrganisation(o ledger.GenesisOrganisation) {
 	id := o.ID()
 	row := record.Organisation{Name: o.Name, Threshold: o.Threshold}
-	v.insert(record.OrganisationRow(id, GenesisHeight), row.Encode())
+	v.put(record.OrganisationRow(id, GenesisHeight), row.Encode())
 	for _, k := range o.AdminKeys {
-		v.insert(record.KeyRow(id, k.KeyID()), record.Key{Public: k, Opens: GenesisHeight + 1}.Encode())
+		v.put(record.KeyRow(id, k.KeyID()), record.Key{Public: k, Opens: GenesisHeight + 1}.Encode())
 	}
 	for _, bridge := range o.Bridges {
 		b := ledger.BridgeID(bridge.Key)
-		v.insert(record.BridgeRow(b, GenesisHeight), record.Bridge{Organisation: id}.Encode())
-		v.insert(record.OrganisationBridgeRow(id, b), record.Since{Height: GenesisHeight}.Encode())
-		v.insert(record.KeyRow(b, bridge.Key.KeyID()), record.Key{Public: bridge.Key, Opens: GenesisHeight + 1}.Encode())
+		v.put(record.BridgeRow(b, GenesisHeight), record.Bridge{Organisation: id}.Encode())
+		v.put(record.OrganisationBridgeRow(id, b), record.Since{Height: GenesisHeight}.Encode())
+		v.put(record.KeyRow(b, bridge.Key.KeyID()), record.Key{Public: bridge.Key, Opens: GenesisHeight + 1}.Encode())
 	}
 }

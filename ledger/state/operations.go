@@ -67,7 +67,7 @@ func (v *View) applyOperation(b Block, op *ledger.Operation, verdicts []ledger.C
 	}
 	c.commit()
 	index := v.append(op.Bytes())
-	v.insert(record.OperationRow(op.Digest()), record.Operation{Height: b.Height, Index: index}.Encode())
+	v.put(record.OperationRow(op.Digest()), record.Operation{Height: b.Height, Index: index}.Encode())
 	return Result{Indexes: []uint64{index}}
 }
 

@@ -24,7 +24,7 @@ func (v *View) admitAhead(id crypto.ID, s *stream, first, last, maxGaps uint64) 
 		if s.Gaps >= maxGaps {
 			return ledger.CodeTooManyGaps
 		}
-		v.insert(record.GapRow(id, next), record.Gap{Last: first - 1}.Encode())
+		v.put(record.GapRow(id, next), record.Gap{Last: first - 1}.Encode())
 		s.Gaps++
 	}
 	s.Mark = last
@@ -51,7 +51,7 @@ func (v *View) admitInside(id crypto.ID, s *stream, first, last, maxGaps uint64)
 		s.Gaps--
 	}
 	if right {
-		v.insert(record.GapRow(id, last+1), record.Gap{Last: to}.Encode())
+		v.put(record.GapRow(id, last+1), record.Gap{Last: to}.Encode())
 		s.Gaps++
 	}
 	s.changed = true

@@ -39,7 +39,7 @@ type Entry struct {
 // Reader itself. It is not safe for concurrent use.
 type View struct {
 	base    Reader
-	rows    map[merkle.Key]row
+	rows    map[merkle.Key][]byte  // changed rows; nil: deleted
 	groups  map[group][]merkle.Key // the keys of rows, sorted, by family and id
 	streams map[crypto.ID]*stream  // heads read or written, decoded; nil: no such stream
 	entries []Entry
@@ -51,28 +51,20 @@ type View struct {
 	limitsAt uint64
 }
 
-// row is a changed row: nil is a deletion. inBase is false when the base is known not to
-// hold the key, so that a row made and removed within the block leaves no change.
-type row struct {
-	value  []byte
-	inBase bool
-}
-
 // group is the part of a key that its neighbours share: family and id.
 type group [17]byte
 
 // stream is a decoded stream head. It is encoded once, in Changes.
 type stream struct {
 	record.StreamHead
-	changed bool // differs from the base's row
-	opened  bool // in this view: there is a row in View.rows
+	changed bool
 }
 
 // NewView returns a view of the committed records in base, whose log holds logSize entries.
 func NewView(base Reader, logSize uint64) *View {
 	return &View{
 		base:    base,
-		rows:    make(map[merkle.Key]row),
+		rows:    make(map[merkle.Key][]byte),
 		groups:  make(map[group][]merkle.Key),
 		streams: make(map[crypto.ID]*stream),
 		size:    logSize,
@@ -95,8 +87,8 @@ func (v *View) Get(k merkle.Key) ([]byte, error) {
 	if s := v.cached(k); s != nil {
 		return s.Encode(), nil
 	}
-	if r, ok := v.rows[k]; ok {
-		return r.value, nil
+	if value, ok := v.rows[k]; ok {
+		return value, nil
 	}
 	return v.base.Get(k)
 }
@@ -111,7 +103,7 @@ func (v *View) Predecessor(lo, k merkle.Key) (merkle.Key, []byte, error) {
 	}
 	switch {
 	case changed && (bv == nil || compareKeys(top, bk) >= 0):
-		bk, bv = top, v.rows[top].value
+		bk, bv = top, v.rows[top]
 	case bv == nil:
 		return merkle.Key{}, nil, nil
 	}
@@ -128,7 +120,7 @@ func (v *View) basePredecessor(lo, k merkle.Key) (merkle.Key, []byte, error) {
 		if err != nil || bv == nil {
 			return merkle.Key{}, nil, err
 		}
-		if r, ok := v.rows[bk]; !ok || r.value != nil {
+		if r, ok := v.rows[bk]; !ok || r != nil {
 			return bk, bv, nil
 		}
 		if bk == lo {
@@ -157,7 +149,7 @@ func (v *View) lastIn(keys []merkle.Key, lo, k merkle.Key) (merkle.Key, bool) {
 		i--
 	}
 	for ; i >= 0 && bytes.Compare(keys[i][:], lo[:]) >= 0; i-- {
-		if v.rows[keys[i]].value != nil {
+		if v.rows[keys[i]] != nil {
 			return keys[i], true
 		}
 	}
@@ -180,13 +172,13 @@ func (v *View) cached(k merkle.Key) *stream {
 // many statements touched it.
 func (v *View) Changes() []merkle.Change {
 	changes := make([]merkle.Change, 0, len(v.rows)+len(v.streams))
-	for k, r := range v.rows {
-		if s := v.cached(k); s == nil {
-			changes = append(changes, merkle.Change{Key: k, Value: r.value})
+	for k, value := range v.rows {
+		if v.cached(k) == nil {
+			changes = append(changes, merkle.Change{Key: k, Value: value})
 		}
 	}
 	for id, s := range v.streams {
-		if s != nil && (s.changed || s.opened) {
+		if s != nil && s.changed {
 			changes = append(changes, merkle.Change{Key: record.StreamRow(id), Value: s.Encode()})
 		}
 	}
@@ -194,38 +186,19 @@ func (v *View) Changes() []merkle.Change {
 	return changes
 }
 
-// put sets a row that the base may hold.
-func (v *View) put(k merkle.Key, value []byte) { v.set(k, value, true) }
-
-// insert sets a row that the caller knows is in neither the base nor the view.
-func (v *View) insert(k merkle.Key, value []byte) { v.set(k, value, false) }
-
-func (v *View) set(k merkle.Key, value []byte, inBase bool) {
-	old, known := v.rows[k]
-	if known {
-		inBase = old.inBase
-	} else {
+// put sets a row.
+func (v *View) put(k merkle.Key, value []byte) {
+	if _, known := v.rows[k]; !known {
 		g := groupOf(k)
 		keys := v.groups[g]
 		i, _ := slices.BinarySearchFunc(keys, k, compareKeys)
 		v.groups[g] = slices.Insert(keys, i, k)
 	}
-	v.rows[k] = row{value: value, inBase: inBase}
+	v.rows[k] = value
 }
 
-// remove deletes a row that is there.
-func (v *View) remove(k merkle.Key) {
-	if r, ok := v.rows[k]; !ok || r.inBase {
-		v.set(k, nil, true)
-		return
-	}
-	delete(v.rows, k)
-	g := groupOf(k)
-	keys := v.groups[g]
-	if i, ok := slices.BinarySearchFunc(keys, k, compareKeys); ok {
-		v.groups[g] = slices.Delete(keys, i, i+1)
-	}
-}
+// remove deletes a row.
+func (v *View) remove(k merkle.Key) { v.put(k, nil) }
 
 // append adds an entry to the log and returns its index.
 func (v *View) append(entry []byte) uint64 {
@@ -262,8 +235,8 @@ func (v *View) stream(id crypto.ID) *stream {
 // openStream adds a new stream. Its row is there for Predecessor; the head in streams
 // holds its current value.
 func (v *View) openStream(id crypto.ID, head record.StreamHead) {
-	v.insert(record.StreamRow(id), head.Encode())
-	v.streams[id] = &stream{StreamHead: head, opened: true}
+	v.put(record.StreamRow(id), head.Encode())
+	v.streams[id] = &stream{StreamHead: head, changed: true}
 }
 
 // get is Get for a rule: a failure is kept, and reads as absence.
