@@ -1,18 +1,21 @@
 package disk
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 )
 
 // ErrCrashed is returned by every operation after the crash.
 var ErrCrashed = errors.New("disk: crashed")
+
+// ErrInjected is returned by the operation that FailAt chose.
+var ErrInjected = errors.New("disk: injected failure")
 
 // Fault says what becomes of the operation at which a Crash file system crashes.
 type Fault uint8
@@ -23,13 +26,16 @@ const (
 	// Persisted: the operation, and all unsynced bytes and names before it, are
 	// on disk, though the caller was told that it failed.
 	Persisted
-	// Torn: like Failed, but of the bytes that a file had unsynced, half (rounded
-	// up) reached the disk.
+	// Torn: the operation failed, but half (rounded up) of each file's unsynced
+	// bytes, its own included, reached the disk.
 	Torn
+	// Renamed: the operation took effect, and all names are on disk, but of the
+	// contents only what was synced: what file systems with a metadata journal do.
+	Renamed
 )
 
 // Faults lists all faults, for tests that try each.
-var Faults = []Fault{Failed, Persisted, Torn}
+var Faults = []Fault{Failed, Persisted, Torn, Renamed}
 
 // String returns the fault's name.
 func (f Fault) String() string {
@@ -40,6 +46,8 @@ func (f Fault) String() string {
 		return "persisted"
 	case Torn:
 		return "torn"
+	case Renamed:
+		return "renamed"
 	}
 	return fmt.Sprintf("fault_%d", uint8(f))
 }
@@ -47,8 +55,7 @@ func (f Fault) String() string {
 // inode is a file's content.
 type inode struct {
 	data   []byte // as the process sees it
-	synced []byte // as a crash leaves it
-	saved  bool   // whether a Sync ever happened
+	synced []byte // as a crash leaves it; never written in place
 }
 
 // Crash is a file system in memory that models power loss. Every operation that
@@ -65,6 +72,7 @@ type Crash struct {
 	steps   int
 	at      int // crash at this step; 0 = never
 	fault   Fault
+	failAt  int // fail, without a crash, at this step; 0 = never
 	crashed bool
 }
 
@@ -85,6 +93,14 @@ func (c *Crash) CrashAt(step int, fault Fault) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.at, c.fault = step, fault
+}
+
+// FailAt makes step number step fail with ErrInjected, without any effect and
+// without a crash.
+func (c *Crash) FailAt(step int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.failAt = step
 }
 
 // Steps is the number of steps so far.
@@ -112,23 +128,36 @@ func (c *Crash) Restart() *Crash {
 	}
 	n := NewCrash()
 	for name, node := range c.durable {
-		if !n.reachable(c.saved, filepath.Dir(name)) {
+		if !reachable(c.saved, filepath.Dir(name)) {
 			continue
 		}
 		data := slices.Clone(node.synced)
-		kept := &inode{data: data, synced: slices.Clone(data), saved: true}
+		kept := &inode{data: data, synced: data[:len(data):len(data)]}
 		n.names[name], n.durable[name] = kept, kept
 	}
 	for dir := range c.saved {
-		if n.reachable(c.saved, dir) {
+		if reachable(c.saved, dir) {
 			n.dirs[dir], n.saved[dir] = true, true
 		}
 	}
 	return n
 }
 
+// Kill returns the file system as the next start finds it when only the process
+// dies: everything written is there, and what was not synced still is not. The
+// old one must not be used any more. Kill must not follow a crash.
+func (c *Crash) Kill() *Crash {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.crashed = true
+	n := NewCrash()
+	n.names, n.durable, n.dirs, n.saved = c.names, c.durable, c.dirs, c.saved
+	c.names, c.durable, c.dirs, c.saved = nil, nil, nil, nil
+	return n
+}
+
 // reachable tells whether dir and all its parents are in saved.
-func (c *Crash) reachable(saved map[string]bool, dir string) bool {
+func reachable(saved map[string]bool, dir string) bool {
 	for ; !isRoot(dir); dir = filepath.Dir(dir) {
 		if !saved[dir] {
 			return false
@@ -145,12 +174,12 @@ func (c *Crash) crash(fault Fault) {
 	for _, node := range c.names {
 		switch fault {
 		case Persisted:
-			node.synced = slices.Clone(node.data)
+			node.synced = node.data
 		case Torn:
 			node.tear()
 		}
 	}
-	if fault == Persisted {
+	if fault == Persisted || fault == Renamed {
 		c.durable = c.names
 		for d := range c.dirs {
 			c.saved[d] = true
@@ -160,8 +189,8 @@ func (c *Crash) crash(fault Fault) {
 
 // tear lets half of the bytes after the synced ones reach the disk.
 func (n *inode) tear() {
-	if extra := len(n.data) - len(n.synced); extra > 0 && strings.HasPrefix(string(n.data), string(n.synced)) {
-		n.synced = slices.Clone(n.data[:len(n.synced)+(extra+1)/2])
+	if extra := len(n.data) - len(n.synced); extra > 0 && bytes.HasPrefix(n.data, n.synced) {
+		n.synced = n.data[:len(n.synced)+(extra+1)/2]
 	}
 }
 
@@ -173,14 +202,14 @@ func (c *Crash) step(do func() error) error {
 		return ErrCrashed
 	}
 	c.steps++
+	if c.steps == c.failAt {
+		return ErrInjected
+	}
 	if c.steps != c.at {
 		return do()
 	}
-	if c.fault == Persisted || c.fault == Torn {
-		if err := do(); err != nil {
-			c.crash(Failed)
-			return err
-		}
+	if c.fault != Failed {
+		_ = do() // what it would answer, nobody hears
 	}
 	c.crash(c.fault)
 	return ErrCrashed
@@ -402,7 +431,8 @@ type crashFile struct {
 	node *inode
 }
 
-// Write implements File.
+// Write implements File. Bytes are only ever added behind those there, so that
+// synced may share the array.
 func (f *crashFile) Write(b []byte) (int, error) {
 	err := f.fs.step(func() error {
 		f.node.data = append(f.node.data, b...)
@@ -417,8 +447,8 @@ func (f *crashFile) Write(b []byte) (int, error) {
 // Sync implements File.
 func (f *crashFile) Sync() error {
 	return f.fs.step(func() error {
-		f.node.synced = slices.Clone(f.node.data)
-		f.node.saved = true
+		n := len(f.node.data)
+		f.node.synced = f.node.data[:n:n]
 		return nil
 	})
 }

@@ -16,7 +16,11 @@
 package disk
 
 import (
+	"errors"
+	"fmt"
 	"io"
+	"io/fs"
+	"path/filepath"
 )
 
 // FS is a file system. Names are paths as in package path/filepath. Errors wrap
@@ -61,4 +65,50 @@ type Reader interface {
 	io.Closer
 	// Size is the file's present size in bytes.
 	Size() (int64, error)
+}
+
+// EnsureDir makes a directory that survives a crash: it and its missing parents
+// are made, and every name that was made is synced.
+func EnsureDir(f FS, dir string) error {
+	dir = filepath.Clean(dir)
+	missing := []string{dir} // always, because a killed process may not have synced it
+	for p := filepath.Dir(dir); p != filepath.Dir(p) && p != "."; p = filepath.Dir(p) {
+		if _, err := f.List(p); !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		missing = append(missing, p)
+	}
+	if err := f.MkdirAll(dir); err != nil {
+		return fmt.Errorf("disk: make directory: %w", err)
+	}
+	for _, d := range missing {
+		if d == filepath.Dir(d) {
+			continue
+		}
+		if err := f.SyncDir(filepath.Dir(d)); err != nil {
+			return fmt.Errorf("disk: sync directory: %w", err)
+		}
+	}
+	return nil
+}
+
+// WriteFile replaces a file with data, atomically and durably, by way of
+// name + ".tmp".
+func WriteFile(f FS, name string, data []byte) error {
+	tmp := name + ".tmp"
+	file, err := f.Create(tmp)
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(data)
+	if err == nil {
+		err = file.Sync()
+	}
+	if err = errors.Join(err, file.Close()); err != nil {
+		return err
+	}
+	if err := f.Rename(tmp, name); err != nil {
+		return err
+	}
+	return f.SyncDir(filepath.Dir(name))
 }
