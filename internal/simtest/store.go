@@ -195,3 +195,13 @@ func (s *Store) Keys() []merkle.Key {
 }
 
 func compareKeys(a, b merkle.Key) int { return bytes.Compare(a[:], b[:]) }
+
+// Sorted returns rows as changes for Commit.
+func Sorted(rows map[merkle.Key][]byte) []merkle.Change {
+	changes := make([]merkle.Change, 0, len(rows))
+	for k, value := range rows {
+		changes = append(changes, merkle.Change{Key: k, Value: value})
+	}
+	slices.SortFunc(changes, func(a, b merkle.Change) int { return compareKeys(a.Key, b.Key) })
+	return changes
+}
