@@ -95,5 +95,8 @@ func checkFrame(file []byte) error {
 	if sum := sha256.Sum256(body); string(sum[:]) != string(file[len(body):]) {
 		return refuse(CheckChecksum, "the file was damaged or changed after it was written")
 	}
+	if string(body[len(body)-len(checksumHead):]) != string(checksumHead) {
+		return refuse(CheckShape, "the last element is not a checksum")
+	}
 	return nil
 }

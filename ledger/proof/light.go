@@ -60,10 +60,12 @@ type Header struct {
 // Hash returns the header's hash, which is the block's: the RFC 6962 tree hash
 // of the 14 encoded fields in order. Strings, integers and hashes are wrapped
 // into a message with the value as field 1 (StringValue, Int64Value, BytesValue).
-func (h *Header) Hash() merkle.Hash {
+func (h *Header) Hash() merkle.Hash { return treeHash(h.leaves()) }
+
+func (h *Header) leaves() [][]byte {
 	hash := func(v merkle.Hash) []byte { return appendBytesField(nil, 1, v[:]) }
 	version := appendVarintField(nil, 1, h.BlockVersion)
-	return treeHash([][]byte{
+	return [][]byte{
 		appendVarintField(version, 2, h.AppVersion),
 		appendBytesField(nil, 1, []byte(h.Chain)),
 		appendVarintField(nil, 1, h.Height),
@@ -78,7 +80,7 @@ func (h *Header) Hash() merkle.Hash {
 		hash(h.LastResultsHash),
 		hash(h.EvidenceHash),
 		appendBytesField(nil, 1, h.Proposer[:]),
-	})
+	}
 }
 
 // CommitSig is one validator's precommit for the block: its index in the sorted
