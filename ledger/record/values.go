@@ -81,7 +81,14 @@ type Key struct {
 	Public crypto.PublicKey
 	Opens  uint64 // first height at which it is valid
 	Closes uint64 // first height at which it is valid no more; 0 = open
+
+	// Doubtful is the height from which on the owner declared the key compromised:
+	// what it signed in the log from there on stands, and is shown as doubtful. 0 = never.
+	Doubtful uint64
 }
+
+// DoubtfulAt tells whether a signature by the key in the block at height is in doubt.
+func (k Key) DoubtfulAt(height uint64) bool { return k.Doubtful != 0 && height >= k.Doubtful }
 
 // ValidAt tells whether a signature by the key counts in the block at height.
 func (k Key) ValidAt(height uint64) bool {
@@ -108,10 +115,18 @@ type StreamHead struct {
 	Device crypto.ID
 	Mark   uint64 // greatest number used so far; 0 = none
 	Gaps   uint64 // number of open gaps below the mark
+	Status Status // StatusRetired once the stream is closed
 }
 
-// Owner is the organisation that owns a stream from a height on.
-type Owner struct{ Organisation crypto.ID }
+// Owner is the organisation that owns a stream from the row's height on. Since is
+// the height from which on committed readings belong to it: the row's own for a
+// stream opened or sold "from now on", a lower one where past readings went with
+// the sale. Who owns a reading committed at c, as of the tip: the last row whose
+// Since is at most c.
+type Owner struct {
+	Organisation crypto.ID
+	Since        uint64
+}
 
 // DeviceStream is the name of a stream of a device.
 type DeviceStream struct{ Name string }
@@ -149,9 +164,10 @@ func (v Organisation) Encode() []byte {
 
 // Encode returns the row's value.
 func (v Key) Encode() []byte {
-	b := dcbor.AppendBytes(head(4), v.Public[:])
+	b := dcbor.AppendBytes(head(5), v.Public[:])
 	b = dcbor.AppendUint(b, v.Opens)
-	return dcbor.AppendUint(b, v.Closes)
+	b = dcbor.AppendUint(b, v.Closes)
+	return dcbor.AppendUint(b, v.Doubtful)
 }
 
 // Encode returns the row's value.
@@ -165,13 +181,16 @@ func (v Since) Encode() []byte { return dcbor.AppendUint(head(2), v.Height) }
 
 // Encode returns the row's value.
 func (v StreamHead) Encode() []byte {
-	b := dcbor.AppendBytes(head(4), v.Device[:])
+	b := dcbor.AppendBytes(head(5), v.Device[:])
 	b = dcbor.AppendUint(b, v.Mark)
-	return dcbor.AppendUint(b, v.Gaps)
+	b = dcbor.AppendUint(b, v.Gaps)
+	return dcbor.AppendUint(b, uint64(v.Status))
 }
 
 // Encode returns the row's value.
-func (v Owner) Encode() []byte { return dcbor.AppendBytes(head(2), v.Organisation[:]) }
+func (v Owner) Encode() []byte {
+	return dcbor.AppendUint(dcbor.AppendBytes(head(3), v.Organisation[:]), v.Since)
+}
 
 // Encode returns the row's value.
 func (v DeviceStream) Encode() []byte { return dcbor.AppendText(head(2), v.Name) }
@@ -227,10 +246,11 @@ func ParseOrganisation(b []byte) (v Organisation, err error) {
 
 // ParseKey decodes the value of a key row.
 func ParseKey(b []byte) (v Key, err error) {
-	r := open(b, 4)
+	r := open(b, 5)
 	r.Fixed(v.Public[:])
 	v.Opens = number(r)
 	v.Closes = number(r)
+	v.Doubtful = number(r)
 	return v, done(r, FamilyKey)
 }
 
@@ -259,17 +279,19 @@ func ParseSince(b []byte) (v Since, err error) {
 
 // ParseStreamHead decodes the value of a stream row.
 func ParseStreamHead(b []byte) (v StreamHead, err error) {
-	r := open(b, 4)
+	r := open(b, 5)
 	r.Fixed(v.Device[:])
 	v.Mark = number(r)
 	v.Gaps = number(r)
+	v.Status = Status(number(r))
 	return v, done(r, FamilyStream)
 }
 
 // ParseOwner decodes the value of an owner row.
 func ParseOwner(b []byte) (v Owner, err error) {
-	r := open(b, 2)
+	r := open(b, 3)
 	r.Fixed(v.Organisation[:])
+	v.Since = number(r)
 	return v, done(r, FamilyOwner)
 }
 
