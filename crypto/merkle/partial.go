@@ -27,7 +27,8 @@ var (
 // Reasons why bytes are no partial tree.
 var (
 	errPartKind    = errors.New("not an opaque part, leaf or branch")
-	errPartDepth   = errors.New("depth out of range or not below the branch above")
+	errPartCount   = errors.New("array has more or fewer items than the tree")
+	errPartDepth   = errors.New("branch below the last bit of keys")
 	errPartWitness = errors.New("branch without a revealed leaf below")
 	errPartSide    = errors.New("leaf on the wrong side of a branch")
 	errPartPrefix  = errors.New("leaves under a branch differ before its depth")
@@ -84,81 +85,93 @@ func ParsePartial(b []byte) (*Partial, error) {
 	if len(b) > MaxPartialSize {
 		return nil, fmt.Errorf("%w: %w: %d bytes", ErrMalformedPartial, ErrPartialSize, len(b))
 	}
-	if len(b) == 1 && b[0] == emptyPartial {
-		return &Partial{}, nil
+	d := partDecoder{Reader: dcbor.NewReader(b)}
+	d.left = d.Array(MaxPartialSize)
+	var top *part
+	if d.left > 0 {
+		top, _ = d.part(0)
 	}
-	r := dcbor.NewReader(b)
-	top, _ := readPart(r, 0)
-	if err := r.Done(); err != nil {
+	if d.left > 0 {
+		d.Fail(errPartCount)
+	}
+	if err := d.Done(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrMalformedPartial, err)
 	}
 	return &Partial{top}, nil
 }
 
-// emptyPartial is the encoding of the empty trie, an empty array.
-const emptyPartial = 0x80
+// partDecoder reads the items of a partial tree.
+type partDecoder struct {
+	*dcbor.Reader
+	left int // items not yet read
+}
 
-// readPart reads a part whose depth, if it is a branch, is at least minDepth. It
-// returns a revealed leaf of it, or nil if there is none. After an error, which
-// the reader keeps, both are nil. It recurses at most KeyBits deep, because
+// item counts an item that is about to be read.
+func (d *partDecoder) item() {
+	if d.left--; d.left < 0 {
+		d.Fail(errPartCount)
+	}
+}
+
+// part reads a part whose depth, if it is a branch, is at least minDepth. It
+// returns a revealed leaf of it too, or nil if there is none. After an error,
+// which the reader keeps, both are nil. It recurses at most KeyBits deep, because
 // depths increase.
-func readPart(r *dcbor.Reader, minDepth uint16) (p, witness *part) {
-	if r.Kind() == dcbor.KindBytes {
-		p = &part{kind: partOpaque}
-		r.Fixed(p.hash[:])
+func (d *partDecoder) part(minDepth uint16) (p, witness *part) {
+	d.item()
+	if d.Kind() == dcbor.KindUint {
+		p, witness = d.branch(minDepth)
 	} else {
-		switch r.Array(3) {
-		case 2:
-			p = readLeaf(r)
+		switch s := d.Bytes(KeySize); len(s) {
+		case HashSize:
+			p = opaquePart(Hash(s))
+		case KeySize:
+			p = d.leaf(Key(s))
 			witness = p
-		case 3:
-			p, witness = readBranch(r, minDepth)
 		default:
-			r.Fail(errPartKind)
+			d.Fail(errPartKind)
 		}
 	}
-	if r.Err() != nil {
+	if d.Err() != nil {
 		return nil, nil
 	}
 	return p, witness
 }
 
-// readLeaf reads what follows the head of a leaf: [key, value] or
-// [key, [value hash]].
-func readLeaf(r *dcbor.Reader) *part {
-	var key Key
-	r.Fixed(key[:])
-	if r.Kind() == dcbor.KindArray {
-		if r.Array(1) != 1 {
-			r.Fail(errPartKind)
+// leaf reads what follows the key of a leaf: the value, or [value hash].
+func (d *partDecoder) leaf(key Key) *part {
+	d.item()
+	if d.Kind() == dcbor.KindArray {
+		if d.Array(1) != 1 {
+			d.Fail(errPartKind)
 		}
 		var valueHash Hash
-		r.Fixed(valueHash[:])
+		d.Fixed(valueHash[:])
 		return hashLeafPart(key, valueHash)
 	}
-	value := r.Bytes(MaxValueSize)
+	value := d.Bytes(MaxValueSize)
 	if len(value) == 0 {
-		r.Fail(errPartEmpty)
+		d.Fail(errPartEmpty)
 	}
 	return leafPart(key, value)
 }
 
-// readBranch reads what follows the head of a branch: [depth, left, right]. The
-// prefix is that of a leaf revealed below, with which all others must agree.
-func readBranch(r *dcbor.Reader, minDepth uint16) (p, witness *part) {
-	d := r.Uint()
-	if d < uint64(minDepth) || d > MaxDepth {
-		r.Fail(errPartDepth)
+// branch reads a branch: the bits that it skips, left, right. The prefix is that
+// of a leaf revealed below, with which all others must agree.
+func (d *partDecoder) branch(minDepth uint16) (p, witness *part) {
+	skip := d.Uint()
+	if skip > MaxDepth || minDepth+uint16(skip) > MaxDepth {
+		d.Fail(errPartDepth)
 		return nil, nil
 	}
-	depth := uint16(d)
-	left, leftWitness := readPart(r, depth+1)
-	right, rightWitness := readPart(r, depth+1)
-	if r.Err() != nil {
+	depth := minDepth + uint16(skip)
+	left, leftWitness := d.part(depth + 1)
+	right, rightWitness := d.part(depth + 1)
+	if d.Err() != nil {
 		return nil, nil
 	}
 	if err := checkWitnesses(depth, leftWitness, rightWitness); err != nil {
-		r.Fail(err)
+		d.Fail(err)
 		return nil, nil
 	}
 	witness = leftWitness
@@ -185,27 +198,40 @@ func checkWitnesses(depth uint16, left, right *part) error {
 }
 
 // Encode returns the encoding that ParsePartial reads.
-func (p *Partial) Encode() []byte {
-	if p.top == nil {
-		return []byte{emptyPartial}
+func (p *Partial) Encode() []byte { return p.top.encode() }
+
+// encode returns the encoding of a tree: an array of its items.
+func (p *part) encode() []byte {
+	e := partEncoder{items: make([]byte, 0, 512)}
+	if p != nil {
+		e.part(p, 0)
 	}
-	return p.top.append(nil)
+	return append(dcbor.AppendArray(make([]byte, 0, 5+len(e.items)), e.count), e.items...)
 }
 
-// append appends the encoding of a part, in pre-order.
-func (p *part) append(b []byte) []byte {
+// partEncoder writes the items of a partial tree, in pre-order.
+type partEncoder struct {
+	items []byte
+	count int
+}
+
+func (e *partEncoder) part(p *part, minDepth uint16) {
 	switch p.kind {
 	case partOpaque:
-		return dcbor.AppendBytes(b, p.hash[:])
+		e.items = dcbor.AppendBytes(e.items, p.hash[:])
+		e.count++
 	case partLeaf:
-		b = dcbor.AppendBytes(dcbor.AppendArray(b, 2), p.prefix[:])
-		return dcbor.AppendBytes(b, p.value)
+		e.items = dcbor.AppendBytes(dcbor.AppendBytes(e.items, p.prefix[:]), p.value)
+		e.count += 2
 	case partHashLeaf:
-		b = dcbor.AppendBytes(dcbor.AppendArray(b, 2), p.prefix[:])
-		return dcbor.AppendBytes(dcbor.AppendArray(b, 1), p.valueHash[:])
-	default:
-		b = dcbor.AppendUint(dcbor.AppendArray(b, 3), uint64(p.depth))
-		return p.right.append(p.left.append(b))
+		e.items = dcbor.AppendArray(dcbor.AppendBytes(e.items, p.prefix[:]), 1)
+		e.items = dcbor.AppendBytes(e.items, p.valueHash[:])
+		e.count += 2
+	case partBranch:
+		e.items = dcbor.AppendUint(e.items, uint64(p.depth-minDepth))
+		e.count++
+		e.part(p.left, p.depth+1)
+		e.part(p.right, p.depth+1)
 	}
 }
 

@@ -37,7 +37,7 @@ func ListQuery(lo, hi Key) Query { return Query{lo: lo, hi: hi} }
 // ErrPartialSize if the answers do not fit into MaxPartialSize.
 func Prove(nodes NodeReader, values ValueReader, root Ref, queries ...Query) ([]byte, error) {
 	if root.IsEmpty() {
-		return []byte{emptyPartial}, nil
+		return (*part)(nil).encode(), nil
 	}
 	p := prover{nodes: nodes, values: values}
 	reveal, err := p.intervals(&root, queries)
@@ -51,14 +51,18 @@ func Prove(nodes NodeReader, values ValueReader, root Ref, queries ...Query) ([]
 	if top.hash != root.Hash {
 		return nil, fmt.Errorf("prove: %w: root is %s, want %s", ErrCorrupt, top.hash, root.Hash)
 	}
-	return top.append(make([]byte, 0, p.size)), nil
+	b := top.encode()
+	if len(b) > MaxPartialSize {
+		return nil, fmt.Errorf("prove: %w: %d bytes", ErrPartialSize, len(b))
+	}
+	return b, nil
 }
 
 // prover carries one proof.
 type prover struct {
 	nodes  NodeReader
 	values ValueReader
-	size   int // bytes of the encoding so far
+	size   int // bytes of the encoding so far, heads of branches not quite
 }
 
 // intervals returns the intervals of keys in which every row and every absence
@@ -186,7 +190,7 @@ func (p *prover) leaf(ref *Ref, ivs []interval) (*part, error) {
 	if len(value) == 0 || len(value) > MaxValueSize {
 		return nil, fmt.Errorf("%w: value of %s: %w", ErrCorrupt, ref.Prefix, ErrValueSize)
 	}
-	size := 1 + stringSize(KeySize)
+	size := stringSize(KeySize)
 	if len(meeting(ivs, &area{ref.Prefix, KeyBits})) > 0 {
 		return leafPart(ref.Prefix, value), p.grow(size + stringSize(len(value)))
 	}
@@ -195,10 +199,11 @@ func (p *prover) leaf(ref *Ref, ivs []interval) (*part, error) {
 
 // branch returns the part of a branch.
 func (p *prover) branch(ref *Ref, left, right *part) (*part, error) {
-	return branchPart(ref.Depth, ref.Prefix, left, right), p.grow(1 + dcbor.SizeUint(uint64(ref.Depth)))
+	return branchPart(ref.Depth, ref.Prefix, left, right), p.grow(1)
 }
 
-// grow counts bytes of the encoding and fails once there are too many.
+// grow counts bytes of the encoding and fails once there are too many, before
+// all of an endless list is read.
 func (p *prover) grow(n int) error {
 	p.size += n
 	if p.size > MaxPartialSize {

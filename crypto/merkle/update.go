@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"slices"
 	"sort"
 )
 
@@ -36,7 +37,7 @@ func Update(nodes NodeReader, root Ref, changes []Change) (Ref, []NodeWrite, err
 	if err := checkChanges(changes); err != nil {
 		return Ref{}, nil, err
 	}
-	u := updater{nodes: nodes}
+	u := updater{nodes: nodes, writes: make([]NodeWrite, 0, 2*len(changes))}
 	next, err := u.apply(root, changes)
 	if err != nil {
 		return Ref{}, nil, fmt.Errorf("update: %w", err)
@@ -129,10 +130,10 @@ func (u *updater) within(ref *Ref, changes []Change) (Ref, error) {
 	case left == node.Left && right == node.Right:
 		return *ref, nil
 	case left.IsEmpty():
-		u.writes = append(u.writes, NodeWrite{ID: ref.ID()})
+		u.write(NodeWrite{ID: ref.ID()})
 		return right, nil
 	case right.IsEmpty():
-		u.writes = append(u.writes, NodeWrite{ID: ref.ID()})
+		u.write(NodeWrite{ID: ref.ID()})
 		return left, nil
 	}
 	return u.branch(ref.Depth, ref.Prefix, left, right), nil
@@ -176,6 +177,15 @@ func (u *updater) branch(depth uint16, prefix Key, left, right Ref) Ref {
 	}
 	u.slab = append(u.slab, Node{left, right})
 	node := &u.slab[len(u.slab)-1]
-	u.writes = append(u.writes, NodeWrite{NodeID{depth, prefix}, node})
+	u.write(NodeWrite{NodeID{depth, prefix}, node})
 	return Ref{depth, prefix, branchHash(depth, &prefix, &left.Hash, &right.Hash)}
+}
+
+// write adds a write. It doubles the room for them: there are several for each
+// change, and append alone would copy most of them several times.
+func (u *updater) write(w NodeWrite) {
+	if n := len(u.writes); n == cap(u.writes) {
+		u.writes = slices.Grow(u.writes, n+16)
+	}
+	u.writes = append(u.writes, w)
 }

@@ -1,0 +1,191 @@
+package merkle
+
+import (
+	"encoding/binary"
+	"math/rand/v2"
+	"runtime"
+	"testing"
+)
+
+// benchTrie is a trie of random-looking rows made once for all benchmarks.
+func benchTrie(b testing.TB, rows int) (*memTrie, []Key) {
+	b.Helper()
+	r := rand.New(rand.NewPCG(9, 10))
+	m := &memTrie{nodes: make(map[NodeID]Node, rows), values: make(map[Key][]byte, rows)}
+	keys := make([]Key, rows)
+	changes := make([]Change, rows)
+	for i := range keys {
+		keys[i] = randomKey(r)
+		value := make([]byte, 40)
+		binary.BigEndian.PutUint64(value, uint64(i))
+		changes[i] = Change{keys[i], value}
+	}
+	m.update(b, changes...)
+	for i := range changes {
+		keys[i] = changes[i].Key
+	}
+	return m, keys
+}
+
+// recorder records the branches that an update reads.
+type recorder struct {
+	nodes NodeReader
+	read  []Node
+}
+
+func (r *recorder) Node(id NodeID) (Node, error) {
+	n, err := r.nodes.Node(id)
+	r.read = append(r.read, n)
+	return n, err
+}
+
+// replayer returns recorded branches in their order, at almost no cost: what is
+// left to measure is the update itself.
+type replayer struct {
+	read []Node
+	next int
+}
+
+func (r *replayer) Node(NodeID) (Node, error) {
+	r.next++
+	return r.read[r.next-1], nil
+}
+
+// BenchmarkUpdate changes 25,000 of many rows.
+func BenchmarkUpdate(b *testing.B) {
+	const changed = 25_000
+	for name, rows := range map[string]int{"rows=100k": 100_000, "rows=1M": 1_000_000} {
+		b.Run(name, func(b *testing.B) {
+			m, keys := benchTrie(b, rows)
+			var changes []Change
+			for i := range changed {
+				changes = append(changes, Change{keys[i*(rows/changed)], []byte("another value of about forty bytes .....")})
+			}
+			before := m.root
+			record := &recorder{nodes: m}
+			root, writes, err := Update(record, m.root, changes)
+			if err != nil {
+				b.Fatal(err)
+			}
+			m, keys = nil, nil
+			runtime.GC()
+			b.ReportAllocs()
+			for b.Loop() {
+				again, _, err := Update(&replayer{read: record.read}, before, changes)
+				if err != nil || again != root {
+					b.Fatal(err)
+				}
+			}
+			perLeaf := float64(changed) * float64(b.N)
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/perLeaf, "ns/leaf")
+			b.ReportMetric(float64(len(record.read))/changed, "reads/leaf")
+			b.ReportMetric(float64(len(writes))/changed, "writes/leaf")
+		})
+	}
+}
+
+// BenchmarkProve makes and checks a proof of one row of a million, and one of a
+// row and two predecessors in other families, and reports their size.
+func BenchmarkProve(b *testing.B) {
+	m, keys := benchTrie(b, 1_000_000)
+	r := rand.New(rand.NewPCG(11, 12))
+	pick := func() Key { return keys[r.IntN(len(keys))] }
+	for name, queries := range map[string]func() []Query{
+		"get":   func() []Query { return []Query{GetQuery(pick())} },
+		"three": func() []Query { return threeQueries(pick(), pick(), pick()) },
+	} {
+		b.Run(name, func(b *testing.B) {
+			size, count := 0, 0
+			for b.Loop() {
+				proof, err := Prove(m, m, m.root, queries()...)
+				if err != nil {
+					b.Fatal(err)
+				}
+				size, count = size+len(proof), count+1
+			}
+			b.ReportMetric(float64(size)/float64(count), "bytes")
+		})
+	}
+	proof, err := Prove(m, m, m.root, threeQueries(keys[1], keys[500_000], keys[999_999])...)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Run("parse three", func(b *testing.B) {
+		for b.Loop() {
+			if p, err := ParsePartial(proof); err != nil || p.Root() != m.root.Hash {
+				b.Fatal(err)
+			}
+		}
+	})
+}
+
+// threeQueries is what a certificate asks: a row, and two predecessors.
+func threeQueries(a, b, c Key) []Query {
+	return []Query{GetQuery(a), PredecessorQuery(b.prefix(136), b), PredecessorQuery(c.prefix(136), c)}
+}
+
+// ledgerTrie has the rows of a ledger of so many devices, one key, owner, stream
+// and gap row for each device, and blocks.
+func ledgerTrie(t testing.TB, devices, blocks int) (m *memTrie, device func() Key) {
+	r := rand.New(rand.NewPCG(13, 14))
+	m = newMemTrie()
+	var changes []Change
+	var ids []Key
+	value := make([]byte, 45)
+	for range devices {
+		id := randomKey(r)
+		ids = append(ids, id)
+		for _, family := range []byte{0x03, 0x11, 0x20, 0x21, 0x30, 0x31, 0x32, 0x33} {
+			k := id
+			k[0] = family
+			if family == 0x31 || family == 0x20 || family == 0x30 {
+				k = k.prefix(136)
+			}
+			k[24] |= 1
+			changes = append(changes, Change{k, value})
+		}
+	}
+	for h := range blocks {
+		changes = append(changes, Change{blockKey(uint64(h + 1)), value})
+	}
+	m.update(t, changes...)
+	return m, func() Key { return ids[r.IntN(len(ids))] }
+}
+
+func blockKey(height uint64) Key {
+	k := Key{0: 0x02}
+	binary.BigEndian.PutUint64(k[17:], height)
+	return k
+}
+
+// TestProofSizes measures the proofs of certificates in a trie of a million rows
+// laid out as records are: 100,000 devices of 8 rows, 200,000 blocks.
+func TestProofSizes(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a million rows")
+	}
+	for _, c := range []struct{ devices, blocks int }{{10_000, 20_000}, {100_000, 200_000}} {
+		m, device := ledgerTrie(t, c.devices, c.blocks)
+		var one, three, largest int
+		const samples = 300
+		for i := range samples {
+			id := device()
+			key, owner, now := id, id.prefix(136), id.prefix(136)
+			key[0], key[24], owner[0], now[0] = 0x11, key[24]|1, 0x31, 0x31
+			binary.BigEndian.PutUint64(now[17:], 1<<62)
+			block := blockKey(uint64(1 + i*c.blocks/samples))
+			_, b := m.prove(t, GetQuery(key))
+			one += len(b)
+			p, b := m.prove(t, GetQuery(key), PredecessorQuery(owner, now), PredecessorQuery(blockKey(0), block))
+			if _, _, found, err := p.Predecessor(owner, now); err != nil || !found {
+				t.Fatalf("owner: %v, %v", found, err)
+			}
+			three, largest = three+len(b), max(largest, len(b))
+		}
+		t.Logf("%d rows: get %d bytes, get and two predecessors %d bytes on average, %d at most",
+			len(m.values), one/samples, three/samples, largest)
+		if largest > 2_500 {
+			t.Errorf("proof of %d bytes leaves no room in a certificate of 4 KB", largest)
+		}
+	}
+}
