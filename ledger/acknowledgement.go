@@ -35,6 +35,10 @@ func (a *Acknowledgement) KeyID() crypto.KeyID { return a.Sign1.Header.KeyID }
 // SignAcknowledgement signs a, of which all fields but Sign1 are set, with a
 // bridge's key.
 func SignAcknowledgement(k crypto.PrivateKey, a Acknowledgement) (*Acknowledgement, error) {
+	return ParseAcknowledgement(crypto.NewSign1(k, crypto.Header{ContentFormat: FormatAcknowledgement}, a.payload()).Bytes())
+}
+
+func (a *Acknowledgement) payload() []byte {
 	b := dcbor.AppendArray(make([]byte, 0, 192), 10)
 	b = dcbor.AppendUint(b, acknowledgementVersion)
 	b = dcbor.AppendText(b, a.Chain)
@@ -45,8 +49,7 @@ func SignAcknowledgement(k crypto.PrivateKey, a Acknowledgement) (*Acknowledgeme
 	b = dcbor.AppendBytes(b, a.Digest[:])
 	b = dcbor.AppendUint(b, a.Height)
 	b = dcbor.AppendUint(b, a.Index)
-	b = dcbor.AppendUint(b, uint64(a.Code))
-	return ParseAcknowledgement(crypto.NewSign1(k, crypto.Header{ContentFormat: FormatAcknowledgement}, b).Bytes())
+	return dcbor.AppendUint(b, uint64(a.Code))
 }
 
 // ParseAcknowledgement decodes an acknowledgement and makes every check that

@@ -95,13 +95,16 @@ func SignOperation(k crypto.PrivateKey, o Operation) (*Operation, error) {
 	if o.Body == nil {
 		return nil, Errorf(CodeMalformed, "operation has no body")
 	}
+	return ParseOperation(crypto.NewSign1(k, crypto.Header{ContentFormat: FormatOperation}, o.payload()).Bytes())
+}
+
+func (o *Operation) payload() []byte {
 	b := dcbor.AppendArray(make([]byte, 0, 512), 5)
 	b = dcbor.AppendUint(b, operationVersion)
 	b = dcbor.AppendText(b, o.Chain)
 	b = dcbor.AppendBytes(b, o.Actor[:])
 	b = dcbor.AppendInt(b, o.NotAfter)
-	b = o.Body.append(b)
-	return ParseOperation(crypto.NewSign1(k, crypto.Header{ContentFormat: FormatOperation}, b).Bytes())
+	return o.Body.append(b)
 }
 
 // ParseOperation decodes an operation and makes every check that needs only its
@@ -208,13 +211,16 @@ func (p *Possession) Verify() bool { return p.Sign1.Verify(p.Key) }
 
 // SignPossession proves possession of k to an organisation on a chain.
 func SignPossession(k crypto.PrivateKey, chain string, organisation crypto.ID) (*Possession, error) {
-	key := k.Public()
+	p := Possession{Chain: chain, Organisation: organisation, Key: k.Public()}
+	return ParsePossession(crypto.NewSign1(k, crypto.Header{ContentFormat: FormatPossession}, p.payload()).Bytes())
+}
+
+func (p *Possession) payload() []byte {
 	b := dcbor.AppendArray(make([]byte, 0, 128), 4)
 	b = dcbor.AppendUint(b, possessionVersion)
-	b = dcbor.AppendText(b, chain)
-	b = dcbor.AppendBytes(b, organisation[:])
-	b = dcbor.AppendBytes(b, key[:])
-	return ParsePossession(crypto.NewSign1(k, crypto.Header{ContentFormat: FormatPossession}, b).Bytes())
+	b = dcbor.AppendText(b, p.Chain)
+	b = dcbor.AppendBytes(b, p.Organisation[:])
+	return dcbor.AppendBytes(b, p.Key[:])
 }
 
 // ParsePossession decodes a proof of possession and makes every check that needs

@@ -248,7 +248,7 @@ func parseSign1(what string, b []byte, max int, format uint64) (*crypto.Sign1, e
 	}
 	s, err := crypto.ParseSign1(b)
 	if err != nil {
-		return nil, malformed(what, err)
+		return nil, Errorf(CodeMalformed, "%s: %w", what, err)
 	}
 	return s, checkHeader(what, s, format)
 }
@@ -263,11 +263,11 @@ func checkHeader(what string, s *crypto.Sign1, format uint64) error {
 	return nil
 }
 
-// malformed gives a decoding error its code: too_large for a broken limit,
+// malformed gives an error in a payload its code: too_large for a broken limit,
 // otherwise the code it has, otherwise malformed.
 func malformed(what string, err error) error {
 	code := CodeOf(err)
-	if errors.Is(err, dcbor.ErrTooLong) || errors.Is(err, crypto.ErrSign1Size) {
+	if errors.Is(err, dcbor.ErrTooLong) {
 		code = CodeTooLarge
 	}
 	return &Error{Code: code, Text: what + ": " + err.Error(), Err: err}

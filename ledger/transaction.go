@@ -62,25 +62,30 @@ const BatchOverhead = 256
 
 // SignBatch signs statements with a bridge's key.
 func SignBatch(k crypto.PrivateKey, chain string, bridge crypto.ID, attempt uint64, received int64, raws [][]byte) (*Batch, error) {
-	size := BatchOverhead
-	for _, raw := range raws {
-		size += len(raw) + 3
-	}
-	b := dcbor.AppendArray(make([]byte, 0, size), 6)
-	b = dcbor.AppendUint(b, batchVersion)
-	b = dcbor.AppendText(b, chain)
-	b = dcbor.AppendBytes(b, bridge[:])
-	b = dcbor.AppendUint(b, attempt)
-	b = dcbor.AppendInt(b, received)
-	b = dcbor.AppendArray(b, len(raws))
-	for _, raw := range raws {
-		b = dcbor.AppendBytes(b, raw)
-	}
-	t, err := ParseTransaction(crypto.NewSign1(k, crypto.Header{ContentFormat: FormatBatch}, b).Bytes())
+	batch := Batch{Chain: chain, Bridge: bridge, Attempt: attempt, Received: received, Raw: raws}
+	t, err := ParseTransaction(crypto.NewSign1(k, crypto.Header{ContentFormat: FormatBatch}, batch.payload()).Bytes())
 	if err != nil {
 		return nil, err
 	}
 	return t.Batch, nil
+}
+
+func (t *Batch) payload() []byte {
+	size := BatchOverhead
+	for _, raw := range t.Raw {
+		size += len(raw) + 3
+	}
+	b := dcbor.AppendArray(make([]byte, 0, size), 6)
+	b = dcbor.AppendUint(b, batchVersion)
+	b = dcbor.AppendText(b, t.Chain)
+	b = dcbor.AppendBytes(b, t.Bridge[:])
+	b = dcbor.AppendUint(b, t.Attempt)
+	b = dcbor.AppendInt(b, t.Received)
+	b = dcbor.AppendArray(b, len(t.Raw))
+	for _, raw := range t.Raw {
+		b = dcbor.AppendBytes(b, raw)
+	}
+	return b
 }
 
 // ParseTransaction decodes the bytes that CometBFT orders and makes every check
@@ -92,7 +97,7 @@ func ParseTransaction(b []byte) (*Transaction, error) {
 	}
 	sign1, err := crypto.ParseSign1(b)
 	if err != nil {
-		return nil, malformed("transaction", err)
+		return nil, Errorf(CodeMalformed, "transaction: %w", err)
 	}
 	switch f := sign1.Header.ContentFormat; f {
 	case FormatOperation:
