@@ -1,0 +1,41 @@
+// Package spool is the bridge's durable queue: what it has taken, it does not lose.
+//
+// # Contract
+//
+// [Spool.Append] queues an entry. When its receipt says so, the entry is on stable
+// storage: it will be given to [Spool.Next], in this run or after a restart, until
+// [Spool.Done] has said what became of it. One write and one sync serve all entries
+// that were appended while the previous sync was under way.
+//
+// A mark made by Done is written with the next group, or soon, and nobody waits for
+// it. When it is lost the entry is simply given out again, so whoever reads the
+// spool must be able to handle an entry twice.
+//
+// [Spool.Counts] satisfy, at every moment and after every crash,
+//
+//	Received = Committed + Duplicate + DeadLettered + Spooled
+//
+// # Files
+//
+// The spool is a chain of segment files, <16 hex digits>.seg, each a sequence of
+// frames:
+//
+//	u32le length of kind and body | u32le CRC-32C of kind and body | u8 kind | body
+//
+// and these kinds (integers are little-endian, uvarint where no width is given):
+//
+//	1 header  u64 segment, u64 previous segment (0: none), u64 its valid length,
+//	          u64 next sequence, u64 received, u64 committed, u64 duplicate,
+//	          u64 dead-lettered: the counts at the segment's begin
+//	2 entry   u64 sequence, i64 time, u16 len, topic, payload
+//	3 marks   u8 outcome, u16 count, count x (distance from the end of the last run,
+//	          length of the run - 1)
+//	4 copy    an entry again, moved here so that an old segment could be deleted
+//
+// The first frame is the header. A segment is valid up to the length that its
+// successor names; the newest up to its first broken frame. What lies beyond, and
+// files that the chain does not reach, were never acknowledged: a write or sync
+// that fails ends a segment, and the next one names how much of it counts. The
+// oldest segment is deleted when all its entries are marked; when the spool is half
+// full and few of its entries are left, those are copied to the newest first.
+package spool

@@ -1,0 +1,311 @@
+package spool
+
+import (
+	"fmt"
+	"time"
+)
+
+// waiting is a receipt that waits for a group.
+type waiting struct {
+	receipt Receipt
+	id      uint32
+}
+
+// group is what one write and one sync make durable.
+type group struct {
+	buf      []byte // frames of the entries
+	entries  []Entry
+	receipts []waiting
+	marks    [outcomes][]uint64
+}
+
+func (g *group) idle() bool {
+	return len(g.entries) == 0 && g.markCount() == 0
+}
+
+func (g *group) markCount() (n int) {
+	for _, m := range g.marks {
+		n += len(m)
+	}
+	return n
+}
+
+// manyMarks is when marks stop waiting for entries to be written with.
+const manyMarks = 4096
+
+// write is the writer: it stores group after group until Close.
+func (s *Spool) write() {
+	defer close(s.ended)
+	var spare group
+	for {
+		if !s.await() {
+			s.store(&spare)
+			if s.active != nil {
+				s.active.Close()
+			}
+			return
+		}
+		s.store(&spare)
+	}
+}
+
+// await waits until a group should be written: at once when it has entries, after a
+// while when it has marks alone. It returns false after Close.
+func (s *Spool) await() bool {
+	for {
+		s.mu.Lock()
+		entries, marks := len(s.group.entries), s.group.markCount()
+		s.mu.Unlock()
+		if entries > 0 || marks >= manyMarks {
+			return true
+		}
+		if marks == 0 {
+			select {
+			case <-s.wake:
+				continue
+			case <-s.closed:
+				return false
+			}
+		}
+		select {
+		case <-s.wake: // entries came, or Done after a moment of idleness
+		case <-time.After(s.cfg.MarkDelay):
+			return true
+		case <-s.closed:
+			return false
+		}
+	}
+}
+
+// store writes the collected group. spare lends it memory, and gets it back.
+func (s *Spool) store(spare *group) {
+	s.mu.Lock()
+	g := s.group
+	s.group = *spare
+	s.mu.Unlock()
+	if g.idle() {
+		*spare = g
+		return
+	}
+	err := s.commit(&g)
+	if err != nil {
+		s.fail(&g, err)
+	}
+	for _, w := range g.receipts {
+		if w.receipt != nil {
+			w.receipt.Stored(w.id, err)
+		}
+	}
+	*spare = g.reuse()
+}
+
+// reuse empties the group but keeps its memory, unless there is very much of it.
+func (g *group) reuse() group {
+	if cap(g.buf) > 4<<20 {
+		return group{}
+	}
+	clear(g.entries)
+	clear(g.receipts)
+	r := group{buf: g.buf[:0], entries: g.entries[:0], receipts: g.receipts[:0]}
+	for o := range g.marks {
+		r.marks[o] = g.marks[o][:0]
+	}
+	return r
+}
+
+// commit makes the group durable and then known.
+func (s *Spool) commit(g *group) error {
+	if s.active != nil && s.tip().size >= s.cfg.SegmentBytes {
+		s.active.Close() // synced
+		s.active = nil
+	}
+	buf := g.buf
+	for o, m := range g.marks {
+		buf = appendMarks(buf, Outcome(o), m)
+	}
+	buf, moves := s.clean(buf)
+	fresh := s.active == nil
+	if fresh {
+		if err := s.begin(); err != nil {
+			return err
+		}
+		buf = append(s.header(g), buf...)
+	}
+	if err := s.persist(buf, fresh); err != nil {
+		return err
+	}
+	s.apply(g, moves, len(buf), fresh)
+	return nil
+}
+
+// tip returns the newest segment, or nil. The writer alone changes it.
+func (s *Spool) tip() *segment {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.segs) == 0 {
+		return nil
+	}
+	return s.segs[len(s.segs)-1]
+}
+
+// begin creates the next segment's file.
+func (s *Spool) begin() error {
+	f, err := s.cfg.FS.Create(s.path(s.lastID + 1))
+	if err != nil {
+		return fmt.Errorf("spool: new segment: %w", err)
+	}
+	s.lastID++
+	s.active = f
+	return nil
+}
+
+// header returns the frame that begins a segment with the group.
+func (s *Spool) header(g *group) []byte {
+	h := header{segment: s.lastID, counts: s.durable}
+	if t := s.tip(); t != nil {
+		h.prev, h.prevLen = t.id, uint64(t.size)
+	}
+	h.next = s.nextOf(g)
+	return appendHeader(nil, h)
+}
+
+// nextOf returns the sequence of the group's first entry, or of the next one.
+func (s *Spool) nextOf(g *group) uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.nextOfLocked(g)
+}
+
+// persist writes and syncs; a fresh segment's name too.
+func (s *Spool) persist(buf []byte, fresh bool) error {
+	if _, err := s.active.Write(buf); err != nil {
+		return fmt.Errorf("spool: write: %w", err)
+	}
+	if err := s.active.Sync(); err != nil {
+		return fmt.Errorf("spool: sync: %w", err)
+	}
+	if fresh {
+		if err := s.cfg.FS.SyncDir(s.cfg.Dir); err != nil {
+			return fmt.Errorf("spool: sync directory: %w", err)
+		}
+	}
+	return nil
+}
+
+// move is an entry whose copy is part of a group.
+type move struct {
+	seq  uint64
+	from *segment
+}
+
+// apply makes a stored group known: to Counts, to Next, and to those who wait.
+func (s *Spool) apply(g *group, moves []move, size int, fresh bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if fresh {
+		s.segs = append(s.segs, &segment{id: s.lastID, first: s.nextOfLocked(g), fresh: true})
+	}
+	t := s.segs[len(s.segs)-1]
+	t.size += int64(size)
+	s.bytes += int64(size)
+	s.syncs++
+	s.failure = nil
+	for i := range g.entries {
+		t.extend(g.entries[i].Seq)
+	}
+	s.now.received += uint64(len(g.entries))
+	s.durable.received += uint64(len(g.entries))
+	for _, m := range moves {
+		s.move(m.seq, m.from, t)
+	}
+	for o, m := range g.marks {
+		for _, seq := range m {
+			s.settle(seq)
+		}
+		s.durable.done[o] += uint64(len(m))
+	}
+	s.reader.offer(g.entries)
+	s.trim()
+	if s.room != nil {
+		close(s.room)
+		s.room = nil
+	}
+	if len(g.entries) > 0 {
+		signal(s.ready)
+	}
+}
+
+func (s *Spool) nextOfLocked(g *group) uint64 {
+	if len(g.entries) > 0 {
+		return g.entries[0].Seq
+	}
+	if len(s.group.entries) > 0 {
+		return s.group.entries[0].Seq
+	}
+	return s.next
+}
+
+// fail ends the segment whose write or sync failed: what of it is stored is unknown,
+// so the next segment will name how much of it counts. The group's marks are kept
+// for the next group; its entries are lost, and their receipts are told.
+func (s *Spool) fail(g *group, err error) {
+	if s.active != nil {
+		s.active.Close()
+		s.active = nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if n := len(s.segs); n == 0 || s.segs[n-1].id != s.lastID {
+		s.cfg.FS.Remove(s.path(s.lastID)) // begun in vain; if it stays, recovery drops it
+	}
+	for o, m := range g.marks {
+		s.group.marks[o] = append(s.group.marks[o], m...)
+	}
+	s.failure = err
+	if s.room != nil {
+		close(s.room)
+		s.room = nil
+	}
+}
+
+// trim deletes the oldest segments while nothing in them is needed. The newest one
+// stays: it has the counts. Call with mu held.
+func (s *Spool) trim() {
+	for len(s.segs) > 1 && s.segs[0].live == 0 && s.reader.passed(s.segs[0]) {
+		if err := s.cfg.FS.Remove(s.path(s.segs[0].id)); err != nil {
+			return // tried again after the next group; harmless if it stays
+		}
+		s.bytes -= s.segs[0].size
+		s.segs = s.segs[1:]
+	}
+}
+
+// clean appends copies of the entries that are left in the oldest segment, when the
+// spool is half full and they are few, so that it can be deleted.
+func (s *Spool) clean(buf []byte) ([]byte, []move) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.bytes < s.cfg.MaxBytes/2 || len(s.segs) < 2 || s.active == nil {
+		return buf, nil
+	}
+	old := s.segs[0]
+	if !s.reader.passed(old) || old.live == 0 || uint64(old.live) > (old.count+uint64(len(old.copies)))/4 {
+		return buf, nil
+	}
+	data, err := s.cfg.FS.ReadFile(s.path(old.id))
+	if err != nil {
+		return buf, nil
+	}
+	var moves []move
+	before := len(buf)
+	err = scan(old.id, data[:min(old.size, int64(len(data)))], func(_ byte, e Entry) {
+		if s.find(e.Seq) == old && !old.isMarked(e.Seq) {
+			buf = appendEntry(buf, kindCopy, e)
+			moves = append(moves, move{e.Seq, old})
+		}
+	})
+	if err != nil {
+		return buf[:before], nil // Open will say so
+	}
+	return buf, moves
+}

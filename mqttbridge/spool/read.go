@@ -1,0 +1,173 @@
+package spool
+
+import (
+	"context"
+	"fmt"
+)
+
+// reader is where Next stands. First it gives what Open found, segment by segment.
+// Then it follows Append: from memory, or, when it fell behind by more than
+// Config.Memory, from the files until it has caught up.
+type reader struct {
+	recovered []*segment // still to be read
+	given     uint64     // all entries appended since Open below this were given out
+	durable   uint64     // all entries appended since Open below this are durable
+	buf       []Entry    // read from a file, to be given
+	caughtUp  bool       // recent continues at given
+	recent    []Entry    // durable, to be given
+	size      int        // bytes of recent
+	limit     int
+}
+
+// entryCost is what an entry costs in memory beyond its bytes.
+const entryCost = 64
+
+func (r *reader) begin(s *Spool) {
+	r.given, r.durable = s.next, s.next
+	r.recovered = append(r.recovered, s.segs...)
+	r.limit = s.cfg.Memory
+	r.caughtUp = len(r.recovered) == 0
+}
+
+// offer takes entries that have just become durable. Call with mu held.
+func (r *reader) offer(entries []Entry) {
+	if len(entries) == 0 {
+		return
+	}
+	r.durable = entries[len(entries)-1].Seq + 1
+	if !r.caughtUp {
+		return
+	}
+	for i := range entries {
+		r.size += entryCost + len(entries[i].Topic) + len(entries[i].Payload)
+	}
+	if r.size > r.limit {
+		r.caughtUp, r.recent, r.size = false, nil, 0
+		return
+	}
+	r.recent = append(r.recent, entries...)
+}
+
+// passed reports whether everything in g was given out. Call with mu held.
+func (r *reader) passed(g *segment) bool {
+	return g.read || (g.fresh && g.first+g.count <= r.given)
+}
+
+// Next returns entries in the order of Append, at least one and at most max, each
+// once in a run (what Open found first, those that were left over from long before
+// perhaps later). It waits until there are some, ctx ends, or the spool is closed
+// ([ErrClosed]). An error that wraps [ErrCorrupt] means that a file was changed.
+func (s *Spool) Next(ctx context.Context, max int) ([]Entry, error) {
+	for {
+		entries, from, err := s.take(max)
+		if err != nil || len(entries) > 0 {
+			return entries, err
+		}
+		if from != nil {
+			if err := s.fill(from); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		select {
+		case <-s.ready:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-s.ended:
+			return nil, ErrClosed
+		}
+	}
+}
+
+// take returns entries that are at hand, or the segment to read for more, or neither.
+func (s *Spool) take(max int) (entries []Entry, from *segment, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := &s.reader
+	switch {
+	case len(r.buf) > 0:
+		return r.cut(&r.buf, max), nil, nil
+	case len(r.recovered) > 0:
+		return nil, r.recovered[0], nil
+	case r.given >= r.durable:
+		r.caughtUp = true
+		return nil, nil, nil
+	case r.caughtUp:
+		entries = r.cut(&r.recent, max)
+		for i := range entries {
+			r.size -= entryCost + len(entries[i].Topic) + len(entries[i].Payload)
+		}
+		return entries, nil, nil
+	}
+	for _, g := range s.segs {
+		if g.count > 0 && g.first+g.count > r.given && g.fresh {
+			return nil, g, nil
+		}
+	}
+	return nil, nil, fmt.Errorf("%w: entry %d is in no segment", ErrCorrupt, r.given)
+}
+
+// cut takes up to max entries off list and notes that they are given.
+func (r *reader) cut(list *[]Entry, max int) []Entry {
+	n := min(len(*list), max)
+	out := (*list)[:n:n]
+	*list = (*list)[n:]
+	if len(*list) == 0 {
+		*list = nil
+	}
+	if last := out[n-1].Seq; last >= r.given {
+		r.given = last + 1
+	}
+	return out
+}
+
+// fill reads a segment into the reader's buffer.
+func (s *Spool) fill(g *segment) error {
+	s.mu.Lock()
+	size := g.size
+	s.mu.Unlock()
+	data, err := s.cfg.FS.ReadFile(s.path(g.id))
+	if err != nil {
+		return fmt.Errorf("spool: read back: %w", err)
+	}
+	if int64(len(data)) < size {
+		return fmt.Errorf("%w: segment %x was cut", ErrCorrupt, g.id)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := &s.reader
+	old := len(r.recovered) > 0
+	err = scan(g.id, data[:size], func(_ byte, e Entry) {
+		switch {
+		case old && s.find(e.Seq) == g && !g.isMarked(e.Seq):
+			r.buf = append(r.buf, e)
+		case !old && e.Seq >= r.given: // copies were given before
+			r.buf = append(r.buf, e)
+		}
+	})
+	if err == nil && old {
+		g.read = true
+		r.recovered = r.recovered[1:]
+	}
+	return err
+}
+
+// scan calls f for the entries and copies in a segment's frames.
+func scan(id uint64, data []byte, f func(kind byte, e Entry)) error {
+	for len(data) > 0 {
+		kind, body, rest, err := nextFrame(data)
+		if err != nil {
+			return fmt.Errorf("%w: segment %x: %w", ErrCorrupt, id, err)
+		}
+		data = rest
+		if kind != kindEntry && kind != kindCopy {
+			continue
+		}
+		e, err := parseEntry(body)
+		if err != nil {
+			return fmt.Errorf("%w: segment %x: %w", ErrCorrupt, id, err)
+		}
+		f(kind, e)
+	}
+	return nil
+}

@@ -1,0 +1,113 @@
+package spool
+
+import (
+	"fmt"
+	"path/filepath"
+	"sort"
+)
+
+// segment is one file and what is known of it. Fields are guarded by Spool.mu.
+type segment struct {
+	id     uint64
+	size   int64 // valid bytes
+	first  uint64
+	count  uint64          // its own entries are first .. first+count-1
+	marked []uint64        // one bit for each of its own entries: Done was called, or it moved
+	copies map[uint64]bool // entries moved here: true once marked
+	live   int             // entries and copies here whose mark is not yet durable
+	read   bool            // Open found it, and Next has given out everything in it
+	fresh  bool            // begun since Open
+}
+
+func (g *segment) holds(seq uint64) bool { return seq >= g.first && seq-g.first < g.count }
+
+// extend adds one of its own entries.
+func (g *segment) extend(seq uint64) {
+	if g.count == 0 {
+		g.first = seq
+	}
+	if g.count%64 == 0 {
+		g.marked = append(g.marked, 0)
+	}
+	g.count++
+	g.live++
+}
+
+// mark notes that Done was called for seq; false if it had been, or seq is not here.
+func (g *segment) mark(seq uint64) bool {
+	if marked, ok := g.copies[seq]; ok {
+		g.copies[seq] = true
+		return !marked
+	}
+	if !g.holds(seq) {
+		return false
+	}
+	word, bit := &g.marked[(seq-g.first)/64], uint64(1)<<((seq-g.first)%64)
+	old := *word
+	*word |= bit
+	return old&bit == 0
+}
+
+// isMarked reports whether Done was called for seq, or seq is not here.
+func (g *segment) isMarked(seq uint64) bool {
+	if marked, ok := g.copies[seq]; ok {
+		return marked
+	}
+	return !g.holds(seq) || g.marked[(seq-g.first)/64]>>((seq-g.first)%64)&1 == 1
+}
+
+// find returns the segment that has the newest copy of an entry, or nil. Call with
+// mu held.
+func (s *Spool) find(seq uint64) *segment {
+	if len(s.moved) > 0 {
+		if g, ok := s.moved[seq]; ok {
+			return g
+		}
+	}
+	// Segments without own entries are few; skip back over them.
+	i := sort.Search(len(s.segs), func(i int) bool { return s.segs[i].first > seq })
+	for i--; i >= 0; i-- {
+		if s.segs[i].count > 0 {
+			if s.segs[i].holds(seq) {
+				return s.segs[i]
+			}
+			return nil
+		}
+	}
+	return nil
+}
+
+// move notes that the newest copy of seq, until now in from, is in to. Call with mu
+// held.
+func (s *Spool) move(seq uint64, from, to *segment) {
+	marked := from.isMarked(seq)
+	if _, ok := from.copies[seq]; ok {
+		delete(from.copies, seq)
+	} else {
+		from.mark(seq)
+	}
+	from.live--
+	if to.copies == nil {
+		to.copies = make(map[uint64]bool)
+	}
+	to.copies[seq] = marked
+	to.live++
+	s.moved[seq] = to
+}
+
+// settle notes that the mark of seq is durable. Call with mu held.
+func (s *Spool) settle(seq uint64) {
+	g := s.find(seq)
+	if g == nil {
+		return
+	}
+	g.live--
+	if _, ok := g.copies[seq]; ok {
+		delete(g.copies, seq)
+		delete(s.moved, seq)
+	}
+}
+
+func (s *Spool) path(id uint64) string {
+	return filepath.Join(s.cfg.Dir, fmt.Sprintf("%016x.seg", id))
+}
