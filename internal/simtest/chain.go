@@ -70,7 +70,8 @@ func New(t TB, cfg Config) *Chain {
 		c.Organisations = append(c.Organisations, o)
 		c.Bridges = append(c.Bridges, o.Bridges...)
 	}
-	c.genesis(cfg.Parameters)
+	c.AppState = AppState(c.Organisations, cfg.Parameters)
+	c.genesis()
 	c.enrolDevices(cfg.Devices)
 	c.openStreams(cfg.Streams)
 	return c
@@ -87,9 +88,8 @@ func newChain(t TB, cfg Config) *Chain {
 	return c
 }
 
-func (c *Chain) genesis(p ledger.GenesisParameters) {
+func (c *Chain) genesis() {
 	c.t.Helper()
-	c.AppState = AppState(c.Organisations, p)
 	v := state.NewView(c.Store, 0)
 	c.must(state.Genesis(v, c.ID, c.AppState, GenesisTime))
 	c.commit(v, &Block{Time: GenesisTime})
@@ -213,4 +213,17 @@ func verifyEach(items []crypto.Item) []bool {
 		valid[i] = crypto.Verify(item.Key, item.Message, item.Signature)
 	}
 	return valid
+}
+
+// Replay applies the blocks of a chain to a new store, from its genesis on. The new chain
+// has no cast; its blocks are to be compared with the first one's.
+func (c *Chain) Replay(t TB) *Chain {
+	t.Helper()
+	again := newChain(t, Config{ID: c.ID, Verify: c.verify})
+	again.AppState = c.AppState
+	again.genesis()
+	for _, b := range c.Blocks[1:] {
+		again.Block(b.Txs...)
+	}
+	return again
 }
