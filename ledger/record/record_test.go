@@ -1,0 +1,217 @@
+package record
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+	"testing"
+
+	"mtmledger/crypto"
+	"mtmledger/crypto/merkle"
+	"mtmledger/internal/dcbor"
+)
+
+func id(n byte) (v crypto.ID) {
+	for i := range v {
+		v[i] = n
+	}
+	return v
+}
+
+// TestFamilies: no two families share a byte or a name.
+func TestFamilies(t *testing.T) {
+	seen := map[Family]bool{}
+	names := map[string]bool{}
+	for _, f := range families {
+		if seen[f.family] || names[f.name] || f.family == 0 || f.family.String() != f.name {
+			t.Errorf("family %#x %q is used twice", f.family, f.name)
+		}
+		seen[f.family], names[f.name] = true, true
+	}
+	if Family(0x7f).String() != "family_7f" {
+		t.Error("unknown family")
+	}
+}
+
+// TestKeys has the layout of docs/spec/records.md in hexadecimal.
+func TestKeys(t *testing.T) {
+	a, b := strings.Repeat("aa", 16), strings.Repeat("bb", 16)
+	zero, n, nzero := strings.Repeat("00", 16), "0102030405060708", strings.Repeat("00", 8)
+	const h = 0x0102030405060708
+	var digest [32]byte
+	for i := range digest {
+		digest[i] = byte(i)
+	}
+	tests := []struct {
+		family Family
+		got    merkle.Key
+		want   string
+	}{
+		{FamilyParameters, ParametersRow(h), "01" + zero + n + nzero},
+		{FamilyBlock, BlockRow(h), "02" + zero + n + nzero},
+		{FamilyOperation, OperationRow(digest), "03000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"},
+		{FamilyOrganisation, OrganisationRow(id(0xaa), h), "10" + a + n + nzero},
+		{FamilyKey, KeyRow(id(0xaa), crypto.KeyID{1, 2, 3, 4, 5, 6, 7, 8}), "11" + a + n + nzero},
+		{FamilyBridge, BridgeRow(id(0xaa), h), "12" + a + n + nzero},
+		{FamilyOrganisationBridge, OrganisationBridgeRow(id(0xaa), id(0xbb)), "13" + a + b},
+		{FamilyDevice, DeviceRow(id(0xaa), h), "20" + a + n + nzero},
+		{FamilyOrganisationDevice, OrganisationDeviceRow(id(0xaa), id(0xbb)), "21" + a + b},
+		{FamilyStream, StreamRow(id(0xaa)), "30" + a + zero},
+		{FamilyOwner, OwnerRow(id(0xaa), h), "31" + a + n + nzero},
+		{FamilyOrganisationStream, OrganisationStreamRow(id(0xaa), id(0xbb)), "32" + a + b},
+		{FamilyDeviceStream, DeviceStreamRow(id(0xaa), id(0xbb)), "33" + a + b},
+		{FamilyGap, GapRow(id(0xaa), h), "34" + a + n + nzero},
+	}
+	if len(tests) != len(families) {
+		t.Errorf("%d families, %d are tested", len(families), len(tests))
+	}
+	for _, tt := range tests {
+		if fmt.Sprintf("%x", tt.got[:]) != tt.want || FamilyOf(tt.got) != tt.family {
+			t.Errorf("%v: %x, want %s", tt.family, tt.got[:], tt.want)
+		}
+	}
+	k := GapRow(id(0xaa), h)
+	if IDOf(k) != id(0xaa) || NumberOf(k) != h {
+		t.Error("parts of a gap's key")
+	}
+	if k := DeviceStreamRow(id(0xaa), id(0xbb)); ChildOf(k) != id(0xbb) {
+		t.Error("child")
+	}
+	if kid := (crypto.KeyID{9, 8, 7}); KeyIDOf(KeyRow(id(1), kid)) != kid {
+		t.Error("key id")
+	}
+}
+
+func TestRanges(t *testing.T) {
+	lo, hi := Range(FamilyGap, id(0xaa))
+	for _, in := range []merkle.Key{GapRow(id(0xaa), 0), GapRow(id(0xaa), math.MaxUint64)} {
+		if bytes.Compare(lo[:], in[:]) > 0 || bytes.Compare(in[:], hi[:]) > 0 {
+			t.Errorf("%x is outside", in[:])
+		}
+	}
+	for _, out := range []merkle.Key{GapRow(id(0xa9), math.MaxUint64), GapRow(id(0xab), 0), OwnerRow(id(0xaa), 1)} {
+		if bytes.Compare(lo[:], out[:]) <= 0 && bytes.Compare(out[:], hi[:]) <= 0 {
+			t.Errorf("%x is inside", out[:])
+		}
+	}
+	lo, hi = FamilyRange(FamilyBlock)
+	if k := BlockRow(7); bytes.Compare(lo[:], k[:]) > 0 || bytes.Compare(k[:], hi[:]) > 0 || lo[0] != hi[0] {
+		t.Error("family range")
+	}
+}
+
+// codec decodes a value and encodes it again.
+type codec func([]byte) ([]byte, error)
+
+func again[T interface{ Encode() []byte }](parse func([]byte) (T, error)) codec {
+	return func(b []byte) ([]byte, error) {
+		v, err := parse(b)
+		return v.Encode(), err
+	}
+}
+
+var codecs = map[string]codec{
+	"parameters": again(ParseParameters), "block": again(ParseBlock), "operation": again(ParseOperation),
+	"organisation": again(ParseOrganisation), "key": again(ParseKey), "bridge": again(ParseBridge),
+	"device": again(ParseDevice), "since": again(ParseSince), "stream": again(ParseStreamHead),
+	"owner": again(ParseOwner), "device_stream": again(ParseDeviceStream), "gap": again(ParseGap),
+}
+
+var values = map[string][]byte{
+	"parameters": Parameters{86400, 2592000, 1024}.Encode(), "block": Block{1, 2, -3}.Encode(),
+	"operation": Operation{math.MaxInt64, 2}.Encode(), "organisation": Organisation{"Works", 1, StatusActive}.Encode(),
+	"key": Key{crypto.PublicKey{1}, 2, 3, 4}.Encode(), "bridge": Bridge{id(1), StatusSuspended}.Encode(),
+	"device": Device{id(1), StatusRetired}.Encode(), "since": Since{9}.Encode(), "stream": StreamHead{id(1), 2, 3, StatusRetired}.Encode(),
+	"owner": Owner{id(1), 5}.Encode(), "device_stream": DeviceStream{"temperature"}.Encode(), "gap": Gap{7}.Encode(),
+}
+
+func TestValues(t *testing.T) {
+	for name, b := range values {
+		got, err := codecs[name](b)
+		if err != nil || !bytes.Equal(got, b) || dcbor.Check(b) != nil {
+			t.Errorf("%s: %x, %v", name, got, err)
+		}
+		bad := map[string][]byte{
+			"empty": nil, "truncated": b[:len(b)-1], "trailing": append(bytes.Clone(b), 0),
+			"version 2": append([]byte{b[0], 2}, b[2:]...), "one more": append([]byte{b[0] + 1}, append(bytes.Clone(b[1:]), 0)...),
+		}
+		for why, in := range bad {
+			if _, err := codecs[name](in); !errors.Is(err, ErrMalformed) {
+				t.Errorf("%s, %s: %v", name, why, err)
+			}
+		}
+	}
+	if len(values) != len(codecs) {
+		t.Error("a codec without a test")
+	}
+}
+
+func TestValueRanges(t *testing.T) {
+	most := uint64(math.MaxInt64)
+	bad := map[string]func() error{
+		"gap 2^63":      func() error { _, err := ParseGap(Gap{most + 1}.Encode()); return err },
+		"block of none": func() error { _, err := ParseBlock(Block{1, 0, 3}.Encode()); return err },
+		"block too far": func() error { _, err := ParseBlock(Block{most, 1, 3}.Encode()); return err },
+		"name of 65":    func() error { _, err := ParseDeviceStream(DeviceStream{strings.Repeat("n", 65)}.Encode()); return err },
+		"status 2^63":   func() error { _, err := ParseDevice(Device{Status: Status(most + 1)}.Encode()); return err },
+		"clock below 0": func() error { _, err := ParseParameters(Parameters{ClockAhead: -1}.Encode()); return err },
+		"organisation 65": func() error {
+			_, err := ParseOrganisation(Organisation{Name: strings.Repeat("n", 65)}.Encode())
+			return err
+		},
+	}
+	for name, f := range bad {
+		if err := f(); !errors.Is(err, ErrMalformed) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if v, err := ParseGap(Gap{most}.Encode()); v.Last != most || err != nil {
+		t.Error(err)
+	}
+	if _, err := ParseDeviceStream(DeviceStream{strings.Repeat("n", 64)}.Encode()); err != nil {
+		t.Error(err)
+	}
+	if _, err := ParseBlock(Block{most - 1, 1, 3}.Encode()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestMeaning(t *testing.T) {
+	k := Key{Opens: 5, Closes: 8}
+	for h, want := range map[uint64]bool{4: false, 5: true, 7: true, 8: false} {
+		if k.ValidAt(h) != want {
+			t.Errorf("key at %d", h)
+		}
+	}
+	if (Key{}).DoubtfulAt(math.MaxInt64) || (Key{Doubtful: 5}).DoubtfulAt(4) || !(Key{Doubtful: 5}).DoubtfulAt(5) {
+		t.Error("doubt")
+	}
+	if k.Closes = 0; !k.ValidAt(math.MaxInt64) {
+		t.Error("open key")
+	}
+	b := Block{First: 10, Count: 2}
+	for i, want := range map[uint64]bool{9: false, 10: true, 11: true, 12: false} {
+		if b.Contains(i) != want {
+			t.Errorf("entry %d", i)
+		}
+	}
+	if StatusActive.String() != "active" || StatusSuspended.String() != "suspended" || StatusRetired.String() != "retired" || Status(9).String() != "status_9" {
+		t.Error("names of statuses")
+	}
+}
+
+// FuzzValues: what parses re-encodes identically.
+func FuzzValues(f *testing.F) {
+	for _, b := range values {
+		f.Add(b)
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		for name, c := range codecs {
+			if got, err := c(b); err == nil && !bytes.Equal(got, b) {
+				t.Fatalf("%s %x re-encodes as %x", name, b, got)
+			}
+		}
+	})
+}
