@@ -19,7 +19,7 @@ const (
 	// MaxValidators bounds a validator set.
 	MaxValidators = 1000
 	// MaxTotalPower bounds the sum of the powers of a validator set, as
-	// CometBFT does; three times it still fits in an int64 (plus a bit).
+	// CometBFT does: 2^60 - 1, three times which fits in an int64.
 	MaxTotalPower = math.MaxInt64 / 8
 	// MaxTrustRoot bounds a trust root file, in bytes.
 	MaxTrustRoot = 1 << 20

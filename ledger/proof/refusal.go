@@ -17,8 +17,8 @@ const (
 	CheckRecords   Check = "records"   // the partial tree reveals the rows that are needed
 	CheckBlock     Check = "block"     // the block row at the committed height covers the log index
 	CheckKey       Check = "key"       // the device key was open at the committed height
-	CheckSignature Check = "signature" // the device key signed the statement
 	CheckOwner     Check = "owner"     // the stream had an owner at the committed height
+	CheckSignature Check = "signature" // the device key signed the statement
 	CheckHeader    Check = "header"    // the header can be over the state that is claimed
 	CheckPath      Check = "path"      // the path leads from the pinned set to the signing set
 	CheckCommit    Check = "commit"    // every validator signature is over this header and state
