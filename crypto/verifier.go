@@ -5,7 +5,10 @@ import (
 	"sync"
 )
 
-// Item is one signature to verify. Message is not changed or kept.
+// minShare is the least number of signatures that is worth a goroutine.
+const minShare = 32
+
+// Item is one signature to verify. Message is neither changed nor kept.
 type Item struct {
 	Key       PublicKey
 	Message   []byte
@@ -14,40 +17,126 @@ type Item struct {
 
 // VerifierConfig sizes a [Verifier].
 type VerifierConfig struct {
-	// Workers is how many goroutines verify; 0 means GOMAXPROCS.
+	// Workers is how many goroutines verify at the same time, over all callers;
+	// 0 means GOMAXPROCS.
 	Workers int
-	// CacheSize is how many verified signatures are remembered; 0 means none.
+	// CacheSize is how many accepted signatures are remembered, so that they are
+	// verified once; one takes about 100 bytes. 0 means none.
 	CacheSize int
 }
 
-// Verifier verifies many signatures at once, in parallel. It may be used from
-// several goroutines.
+// Verifier verifies many signatures at once, by batches and in parallel, and
+// remembers those it accepted. Its verdicts are those of [Verify], whatever the
+// batch. Several goroutines may use it.
 type Verifier struct {
-	workers int
+	batches  chan *batch // one for each worker: who holds one may work
+	workers  int
+	keys     *recent[PublicKey, *keyPoints]
+	accepted *recent[[32]byte, struct{}]
+	caching  bool
 }
 
-// NewVerifier starts a Verifier; Close ends it.
+// NewVerifier makes a Verifier. It holds memory only; see [Verifier.Close].
 func NewVerifier(c VerifierConfig) *Verifier {
 	if c.Workers <= 0 {
 		c.Workers = runtime.GOMAXPROCS(0)
 	}
-	return &Verifier{workers: c.Workers}
+	v := &Verifier{
+		batches:  make(chan *batch, c.Workers),
+		workers:  c.Workers,
+		keys:     newRecent[PublicKey, *keyPoints](keyCacheSize),
+		accepted: newRecent[[32]byte, struct{}](c.CacheSize),
+		caching:  c.CacheSize > 0,
+	}
+	for range c.Workers {
+		v.batches <- newBatch(v.keys)
+	}
+	return v
 }
 
-// Verify returns for each item the verdict of the package's [Verify].
+// Verify returns for each item whether [Verify] accepts it. An item that this
+// Verifier accepted before is not verified again as long as it is remembered.
 func (v *Verifier) Verify(items []Item) []bool {
 	verdicts := make([]bool, len(items))
-	var wg sync.WaitGroup
-	for w := range v.workers {
-		wg.Go(func() {
-			for i := w; i < len(items); i += v.workers {
-				verdicts[i] = Verify(items[i].Key, items[i].Message, items[i].Signature)
-			}
-		})
+	if len(items) == 0 {
+		return verdicts
 	}
+	share := v.share(len(items))
+	var wg sync.WaitGroup
+	from := 0
+	for ; from+share < len(items); from += share {
+		part, out := items[from:from+share], verdicts[from:from+share]
+		wg.Go(func() { v.verify(part, out) })
+	}
+	v.verify(items[from:], verdicts[from:])
 	wg.Wait()
 	return verdicts
 }
 
-// Close ends the workers.
-func (v *Verifier) Close() {}
+// share is into how large parts n items are split.
+func (v *Verifier) share(n int) int {
+	parts := max(1, min(v.workers, n/minShare), (n+maxBatch-1)/maxBatch)
+	return (n + parts - 1) / parts
+}
+
+func (v *Verifier) verify(items []Item, verdicts []bool) {
+	b := <-v.batches
+	defer func() { v.batches <- b }()
+	if !v.caching {
+		b.verify(items, verdicts)
+		return
+	}
+	names := make([][32]byte, len(items))
+	for i := range items {
+		names[i] = b.name256(&items[i])
+	}
+	known := v.recall(names, verdicts)
+	if known == len(items) {
+		return
+	}
+	b.verify(items, verdicts)
+	v.remember(names, verdicts)
+}
+
+// name256 names a signature in the cache of accepted ones: SHA-256 of public key,
+// signature and message, which only collide if all three are the same.
+func (b *batch) name256(it *Item) [32]byte {
+	b.sha256.Reset()
+	b.sha256.Write(it.Key[:])
+	b.sha256.Write(it.Signature[:])
+	b.sha256.Write(it.Message)
+	b.sha256.Sum(b.buf[:0])
+	return [32]byte(b.buf[:32])
+}
+
+// recall sets the verdicts of the signatures that were accepted before and
+// returns how many they are.
+func (v *Verifier) recall(names [][32]byte, verdicts []bool) (known int) {
+	v.accepted.with(func() {
+		for i := range names {
+			if _, ok := v.accepted.get(names[i]); ok {
+				verdicts[i] = true
+				known++
+			}
+		}
+	})
+	return known
+}
+
+// remember notes the accepted signatures; refused ones are never noted.
+func (v *Verifier) remember(names [][32]byte, verdicts []bool) {
+	v.accepted.with(func() {
+		for i := range names {
+			if verdicts[i] {
+				v.accepted.put(names[i], struct{}{})
+			}
+		}
+	})
+}
+
+// Close forgets what was remembered. A Verifier holds nothing but memory, and
+// still gives right verdicts afterwards.
+func (v *Verifier) Close() {
+	v.accepted.forget()
+	v.keys.forget()
+}

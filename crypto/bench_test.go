@@ -1,0 +1,125 @@
+package crypto
+
+import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"fmt"
+	"runtime"
+	"slices"
+	"testing"
+
+	"github.com/hdevalence/ed25519consensus"
+	voi "github.com/oasisprotocol/curve25519-voi/primitives/ed25519"
+)
+
+// benchItems are n signatures of 160-byte messages by a number of keys in turn.
+func benchItems(n, keys int) []Item {
+	private := make([]PrivateKey, keys)
+	for i := range private {
+		private[i] = testKey(i)
+	}
+	items := make([]Item, n)
+	for i := range items {
+		k := private[i%keys]
+		msg := make([]byte, 160)
+		copy(msg, fmt.Sprint("message ", i))
+		items[i] = Item{k.Public(), msg, k.Sign(msg)}
+	}
+	return items
+}
+
+// verifyImpls are the ways to verify all of some items, prepared for their keys.
+var verifyImpls = []struct {
+	name    string
+	prepare func([]Item) func() bool
+}{
+	{"std", func(items []Item) func() bool {
+		return func() bool {
+			return inParallel(items, func(part []Item) bool {
+				ok := true
+				for i := range part {
+					ok = ed25519.Verify(part[i].Key[:], part[i].Message, part[i].Signature[:]) && ok
+				}
+				return ok
+			})
+		}
+	}},
+	{"consensus", func(items []Item) func() bool {
+		return func() bool {
+			return inParallel(items, func(part []Item) bool {
+				v := ed25519consensus.NewPreallocatedBatchVerifier(len(part))
+				for i := range part {
+					v.Add(part[i].Key[:], part[i].Message, part[i].Signature[:])
+				}
+				return v.Verify()
+			})
+		}
+	}},
+	{"voi", func(items []Item) func() bool {
+		expanded := map[PublicKey]*voi.ExpandedPublicKey{}
+		for i := range items {
+			if expanded[items[i].Key] != nil {
+				continue
+			}
+			k, err := voi.NewExpandedPublicKey(items[i].Key[:])
+			if err != nil {
+				panic(err)
+			}
+			expanded[items[i].Key] = k
+		}
+		opts := &voi.Options{Verify: voi.VerifyOptionsZIP_215}
+		return func() bool {
+			return inParallel(items, func(part []Item) bool {
+				v := voi.NewBatchVerifierWithCapacity(len(part))
+				for i := range part {
+					v.AddExpandedWithOptions(expanded[part[i].Key], part[i].Message, part[i].Signature[:], opts)
+				}
+				return v.VerifyBatchOnly(rand.Reader)
+			})
+		}
+	}},
+	{"ours", func(items []Item) func() bool {
+		v := NewVerifier(VerifierConfig{})
+		v.Verify(items) // fills the cache of keys; none of signatures is asked for
+		return func() bool { return !slices.Contains(v.Verify(items), false) }
+	}},
+}
+
+// inParallel gives each core its share, so that all compare on several cores.
+func inParallel(items []Item, verify func([]Item) bool) bool {
+	workers := runtime.GOMAXPROCS(0)
+	if workers == 1 {
+		return verify(items)
+	}
+	share := (len(items) + workers - 1) / workers
+	results := make(chan bool, workers)
+	parts := 0
+	for part := range slices.Chunk(items, share) {
+		parts++
+		go func() { results <- verify(part) }()
+	}
+	ok := true
+	for range parts {
+		ok = <-results && ok
+	}
+	return ok
+}
+
+func BenchmarkVerify(b *testing.B) {
+	for _, impl := range verifyImpls {
+		for _, n := range []int{64, 256, 1024, 4096} {
+			for _, keys := range slices.Compact([]int{1, 8, 64, n}) {
+				b.Run(fmt.Sprintf("%s/n=%d/keys=%d", impl.name, n, keys), func(b *testing.B) {
+					verify := impl.prepare(benchItems(n, keys))
+					b.ReportAllocs()
+					for b.Loop() {
+						if !verify() {
+							b.Fatal("refused")
+						}
+					}
+					b.ReportMetric(float64(b.N)*float64(n)/b.Elapsed().Seconds(), "sigs/s")
+				})
+			}
+		}
+	}
+}
