@@ -2,41 +2,295 @@ package node
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
+	"net"
+	"path/filepath"
+	"sync"
+	"time"
 
+	dbm "github.com/cometbft/cometbft-db"
+	cfg "github.com/cometbft/cometbft/config"
+	cmtnode "github.com/cometbft/cometbft/node"
+	"github.com/cometbft/cometbft/p2p"
+	sm "github.com/cometbft/cometbft/state"
+	"github.com/cometbft/cometbft/types"
+
+	"mtmledger/app"
 	"mtmledger/app/client"
+	"mtmledger/app/query"
+	"mtmledger/app/store"
 	"mtmledger/crypto"
+)
+
+// Errors that end a node.
+var (
+	// ErrConsensus: CometBFT's consensus has failed and stands still.
+	ErrConsensus = errors.New("node: consensus failure")
+	// ErrStalled: no block was committed for Config.StallAfter.
+	ErrStalled = errors.New("node: no new block")
+	// ErrStopped is returned to those who use a node that has ended.
+	ErrStopped = errors.New("node: stopped")
 )
 
 // Node is a running ledger node.
 type Node struct {
 	cfg Config
 	id  Identity
+	log *slog.Logger
+
+	engine  *store.Engine
+	state   *store.State
+	app     *app.App
+	clients *app.Clients
+	queries *query.Handler
+	comet   *cmtnode.Node
+	local   *client.Local
+
+	life context.Context // ends with the node
+	end  context.CancelFunc
+	once sync.Once
+	why  error         // set before life ends
+	done chan struct{} // closed when everything is closed
+	err  error         // set before done is closed
 }
 
 // Start runs the node of cfg.Home until Stop, a failure, or the end of ctx.
+// It returns when the blocks of the last run are replayed and the node takes
+// transactions.
 func Start(ctx context.Context, cfg Config, logger *slog.Logger) (*Node, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	return &Node{cfg: cfg.withDefaults()}, nil
+	if logger == nil {
+		logger = slog.New(slog.DiscardHandler)
+	}
+	n := &Node{
+		cfg:  cfg.withDefaults(),
+		log:  logger,
+		done: make(chan struct{}),
+	}
+	n.life, n.end = context.WithCancel(context.Background())
+	if err := n.start(ctx); err != nil {
+		return nil, errors.Join(err, n.close())
+	}
+	go n.supervise(ctx)
+	return n, nil
+}
+
+func (n *Node) start(ctx context.Context) (err error) {
+	if n.id, err = LoadIdentity(n.cfg.Home); err != nil {
+		return err
+	}
+	doc, err := ReadGenesis(n.cfg.Home)
+	if err != nil {
+		return err
+	}
+	if err := n.choosePorts(); err != nil {
+		return err
+	}
+	if err := n.openApp(doc.ChainID); err != nil {
+		return err
+	}
+	if err := n.newComet(ctx, doc); err != nil {
+		return err
+	}
+	c := n.comet.Config().Mempool
+	n.clients.SetPool(n.comet.Mempool(), c.Size, c.MaxTxsBytes)
+	n.local = client.NewLocal(backend{n})
+	if err := n.comet.Start(); err != nil {
+		return fmt.Errorf("node: start: %w", err)
+	}
+	return nil
+}
+
+// choosePorts replaces port 0 in the addresses by a free port.
+func (n *Node) choosePorts() (err error) {
+	if n.cfg.RPCListen != Off {
+		if n.cfg.RPCListen, err = freePort(n.cfg.RPCListen); err != nil {
+			return err
+		}
+	}
+	n.cfg.P2PListen, err = freePort(n.cfg.P2PListen)
+	return err
+}
+
+func freePort(address string) (string, error) {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil || port != "0" {
+		return address, err
+	}
+	l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
+	if err != nil {
+		return "", fmt.Errorf("node: find a free port: %w", err)
+	}
+	defer l.Close()
+	return l.Addr().String(), nil
+}
+
+// openApp opens the database and the application over it.
+func (n *Node) openApp(chain string) (err error) {
+	dir := filepath.Join(n.cfg.Home, "data", "ledger.db")
+	n.engine, err = store.Open(dir, store.Options{CacheBytes: n.cfg.CacheBytes, Logger: n.log})
+	if err != nil {
+		return err
+	}
+	if n.state, err = store.OpenState(n.engine); err != nil {
+		return err
+	}
+	n.queries = query.NewHandler(n.state)
+	n.app, err = app.New(app.Config{
+		State:        n.state,
+		Query:        n.queries,
+		Workers:      n.cfg.Workers,
+		RetainBlocks: n.cfg.RetainBlocks,
+		Logger:       n.log,
+	})
+	if err != nil {
+		return err
+	}
+	n.app.SetChain(chain)
+	n.clients = app.NewClients(n.app, n.cfg.Workers)
+	return nil
+}
+
+// newComet makes the CometBFT node, which replays what the application lacks.
+// CometBFT panics on a damaged home.
+func (n *Node) newComet(ctx context.Context, doc *types.GenesisDoc) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("%w: %v", ErrHome, r)
+		}
+	}()
+	cc := cometConfig(n.cfg)
+	if err := cc.ValidateBasic(); err != nil {
+		return fmt.Errorf("%w: %w", ErrConfig, err)
+	}
+	nodeKey, err := p2p.LoadNodeKey(cc.NodeKeyFile())
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrHome, err)
+	}
+	pv, err := loadPrivVal(cc.PrivValidatorKeyFile(), cc.PrivValidatorStateFile())
+	if err != nil {
+		return err
+	}
+	n.comet, err = cmtnode.NewNodeWithContext(ctx, cc, pv, nodeKey, n.clients,
+		func() (*types.GenesisDoc, error) { return doc, nil },
+		n.database,
+		cmtnode.DefaultMetricsProvider(cc.Instrumentation),
+		cometLogger{log: n.log, failed: n.fail},
+	)
+	if err != nil {
+		return fmt.Errorf("node: %w", err)
+	}
+	chain, err := newChain(doc.ChainID, n.comet.BlockStore(), sm.NewStore(n.engine.DB("state"), sm.StoreOptions{}), n.state)
+	if err != nil {
+		return err
+	}
+	n.app.SetArchive(chain.Keep)
+	n.queries.SetChain(cometChain{chain, n})
+	return nil
+}
+
+// database gives CometBFT its key space of the node's one database.
+func (n *Node) database(c *cfg.DBContext) (dbm.DB, error) { return n.engine.DB(c.ID), nil }
+
+// fail ends the node because of err, if nothing else has.
+func (n *Node) fail(err error) {
+	n.once.Do(func() {
+		n.why = err
+		n.end()
+	})
+}
+
+// supervise waits for the end: a failure, a stall, Stop, or ctx.
+func (n *Node) supervise(ctx context.Context) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	height, since := n.height(), time.Now()
+	for {
+		select {
+		case <-ctx.Done():
+			n.fail(nil)
+		case <-n.life.Done():
+			n.err = errors.Join(n.why, n.close())
+			close(n.done)
+			return
+		case <-tick.C:
+			if h := n.height(); h != height {
+				height, since = h, time.Now()
+			} else if n.cfg.StallAfter > 0 && time.Since(since) > n.cfg.StallAfter {
+				n.fail(fmt.Errorf("%w for %v after height %d", ErrStalled, n.cfg.StallAfter, h))
+			}
+		}
+	}
+}
+
+// height is the last committed one.
+func (n *Node) height() uint64 {
+	tip := n.state.Tip()
+	if tip == nil {
+		return 0
+	}
+	defer tip.Release()
+	return tip.Height
+}
+
+// close ends what was started, CometBFT first and the database last. Blocks
+// committed without a sync are made durable; without that they'd be replayed.
+func (n *Node) close() error {
+	if n.comet != nil && n.comet.IsRunning() {
+		if err := n.comet.Stop(); err != nil {
+			n.log.Error("stopping CometBFT", "error", err)
+		}
+		n.comet.Wait()
+	}
+	if n.clients != nil {
+		n.clients.Close()
+	}
+	if n.app != nil {
+		n.app.Close()
+	}
+	if n.state != nil {
+		n.state.Close()
+	}
+	if n.engine == nil {
+		return nil
+	}
+	return errors.Join(n.engine.Sync(), n.engine.Close())
 }
 
 // Client returns a client of this node.
-func (n *Node) Client() *client.Local { return nil }
+func (n *Node) Client() *client.Local { return n.local }
 
 // Wait blocks until the node has ended and returns why: nil after Stop or the
 // end of Start's ctx, else the failure. The process should then exit.
-func (n *Node) Wait() error { return nil }
+func (n *Node) Wait() error {
+	<-n.done
+	return n.err
+}
 
-// Stop ends the node and waits until everything is closed.
-func (n *Node) Stop() error { return nil }
+// Stop ends the node and waits until everything is closed. It returns what
+// Wait returns.
+func (n *Node) Stop() error {
+	n.fail(nil)
+	return n.Wait()
+}
+
+// Done is closed when the node has ended.
+func (n *Node) Done() <-chan struct{} { return n.done }
 
 // RPCAddress returns host:port of the RPC server, empty when it is off.
-func (n *Node) RPCAddress() string { return "" }
+func (n *Node) RPCAddress() string {
+	if n.cfg.RPCListen == Off {
+		return ""
+	}
+	return n.cfg.RPCListen
+}
 
 // P2PAddress returns id@host:port for Config.Peers of other nodes.
-func (n *Node) P2PAddress() string { return "" }
+func (n *Node) P2PAddress() string { return n.id.NodeID + "@" + n.cfg.P2PListen }
 
 // ID returns the p2p id.
 func (n *Node) ID() string { return n.id.NodeID }

@@ -34,7 +34,8 @@ type State struct {
 	tip  *View
 	prev *View // the block before, nil when it can't be had
 
-	nodes *nodeCache
+	nodes *generations[merkle.NodeID, merkle.Node] // of the tip's trie
+	rows  *rowCache                                // of the tip
 }
 
 // Block is everything that committing one block writes.
@@ -63,7 +64,11 @@ type Result struct {
 
 // OpenState opens the ledger's state in an engine. Close it before the engine.
 func OpenState(e *Engine) (*State, error) {
-	st := &State{e: e, nodes: newNodeCache(nodeCacheSize)}
+	st := &State{
+		e:     e,
+		nodes: newGenerations[merkle.NodeID, merkle.Node](nodeCacheSize),
+		rows:  newRowCache(),
+	}
 	return st, st.load()
 }
 
@@ -84,6 +89,7 @@ func (st *State) load() error {
 	if err != nil {
 		return err
 	}
+	st.rows.reset(tip.Height)
 	view, err := st.newView(tip, nil)
 	if err != nil {
 		return err
@@ -172,7 +178,8 @@ func (st *State) Commit(b Block) error {
 	if err := w.Commit(pebble.NoSync); err != nil {
 		return fmt.Errorf("store: commit of block %d: %w", b.Height, err)
 	}
-	st.nodes.apply(b.Nodes)
+	updateNodes(st.nodes, b.Nodes)
+	st.rows.advance(b.Height, b.Rows)
 	return st.advance(b.Tip)
 }
 
@@ -333,3 +340,27 @@ func (st *State) PutLight(height uint64, b []byte) error {
 
 // Sync makes everything committed durable.
 func (st *State) Sync() error { return st.e.Sync() }
+
+// Size returns the bytes of the whole database on disk.
+func (st *State) Size() uint64 { return st.e.Size() }
+
+// Lights calls each for the light blocks that PutLight kept, by height.
+func (st *State) Lights(each func(height uint64, b []byte) error) error {
+	if err := st.e.acquire(); err != nil {
+		return err
+	}
+	defer st.e.release()
+	it, err := st.e.db.NewIter(&pebble.IterOptions{
+		LowerBound: []byte{spaceLight}, UpperBound: []byte{spaceLight + 1},
+	})
+	if err != nil {
+		return err
+	}
+	defer it.Close()
+	for ok := it.First(); ok; ok = it.Next() {
+		if err := each(number(it.Key()), append([]byte{}, it.Value()...)); err != nil {
+			return err
+		}
+	}
+	return it.Error()
+}

@@ -9,6 +9,7 @@ import (
 
 	"mtmledger/crypto"
 	"mtmledger/crypto/merkle"
+	"mtmledger/ledger/record"
 )
 
 // ErrNotFound is returned where there is nothing under a key that must have
@@ -47,8 +48,16 @@ func (v *View) Get(k merkle.Key) ([]byte, error) {
 		if value, ok := v.over.rows[k]; ok {
 			return value, nil
 		}
+		return get(v.snap, rowKey(k))
 	}
-	return get(v.snap, rowKey(k))
+	if value, ok := v.st.rows.get(v.Height, k); ok {
+		return value, nil
+	}
+	value, err := get(v.snap, rowKey(k))
+	if err == nil {
+		v.st.rows.put(v.Height, k, value)
+	}
+	return value, err
 }
 
 // Value returns the value of a row that is there.
@@ -63,6 +72,31 @@ func (v *View) Value(k merkle.Key) ([]byte, error) {
 // Predecessor returns the row with the greatest key in [lo, k]; a nil value
 // means none.
 func (v *View) Predecessor(lo, k merkle.Key) (merkle.Key, []byte, error) {
+	g := groupOf(k)
+	if v.over != nil || groupOf(lo) != g || !isHistory(record.FamilyOf(k)) {
+		return v.predecessor(lo, k)
+	}
+	last, ok := v.st.rows.getLast(v.Height, g)
+	if !ok {
+		first, end := record.Range(record.FamilyOf(k), record.IDOf(k))
+		key, value, err := v.predecessor(first, end)
+		if err != nil {
+			return merkle.Key{}, nil, err
+		}
+		last = lastRow{key, value}
+		v.st.rows.putLast(v.Height, g, last)
+	}
+	if last.value == nil || bytes.Compare(last.key[:], lo[:]) < 0 {
+		return merkle.Key{}, nil, nil
+	}
+	if bytes.Compare(last.key[:], k[:]) <= 0 {
+		return last.key, last.value, nil
+	}
+	return v.predecessor(lo, k)
+}
+
+// predecessor asks the database.
+func (v *View) predecessor(lo, k merkle.Key) (merkle.Key, []byte, error) {
 	if bytes.Compare(lo[:], k[:]) > 0 {
 		return merkle.Key{}, nil, nil
 	}

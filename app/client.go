@@ -1,0 +1,182 @@
+package app
+
+import (
+	"context"
+	"runtime"
+	"sync"
+	"sync/atomic"
+
+	abcicli "github.com/cometbft/cometbft/abci/client"
+	abci "github.com/cometbft/cometbft/abci/types"
+	"github.com/cometbft/cometbft/libs/service"
+
+	"mtmledger/ledger"
+)
+
+// Bounds of the transactions that wait to be checked. One more is refused as
+// overloaded at once: CometBFT's pool calls from a peer's receiving goroutine,
+// which must never wait, or votes do.
+const (
+	maxChecks     = 4_096
+	maxCheckBytes = 64 << 20
+)
+
+// Pool is what Clients needs of CometBFT's pool.
+type Pool interface {
+	Lock()
+	Unlock()
+	Size() int
+	SizeBytes() int64
+}
+
+// Clients makes CometBFT's connections to an App in this process. Calls go
+// straight through, without the one mutex of CometBFT's own client, except that
+// transactions are checked by a few workers.
+//
+// A worker hands its verdict over under the pool's lock. So a transaction can't
+// enter the pool in the middle of a block's update, and one that was committed
+// while it waited is known to be.
+type Clients struct {
+	app   *App
+	pool  atomic.Pointer[pool]
+	jobs  chan *job
+	bytes atomic.Int64
+	quit  chan struct{}
+	wg    sync.WaitGroup
+	once  sync.Once
+}
+
+type pool struct {
+	Pool
+	maxCount int
+	maxBytes int64
+}
+
+type job struct {
+	tx  []byte
+	res *abcicli.ReqRes
+}
+
+// NewClients returns the connections to a; Close ends its workers. 0 workers
+// means one a CPU.
+func NewClients(a *App, workers int) *Clients {
+	if workers <= 0 {
+		workers = runtime.GOMAXPROCS(0)
+	}
+	c := &Clients{app: a, jobs: make(chan *job, maxChecks), quit: make(chan struct{})}
+	for range workers {
+		c.wg.Add(1)
+		go c.work()
+	}
+	return c
+}
+
+// SetPool tells which pool the transactions go into and its limits. The node
+// calls it before CometBFT starts.
+func (c *Clients) SetPool(p Pool, maxCount int, maxBytes int64) {
+	c.pool.Store(&pool{p, maxCount, maxBytes})
+}
+
+// NewABCIClient implements CometBFT's proxy.ClientCreator.
+func (c *Clients) NewABCIClient() (abcicli.Client, error) {
+	cl := &abciClient{Application: c.app, c: c}
+	cl.BaseService = *service.NewBaseService(nil, "ledger", cl)
+	return cl, nil
+}
+
+// Close ends the workers. Transactions still waiting get no answer.
+func (c *Clients) Close() {
+	c.once.Do(func() { close(c.quit) })
+	c.wg.Wait()
+}
+
+func (c *Clients) work() {
+	defer c.wg.Done()
+	for {
+		select {
+		case <-c.quit:
+			return
+		case j := <-c.jobs:
+			res, _ := c.app.CheckTx(context.Background(), &abci.RequestCheckTx{Tx: j.tx}) // never an error
+			c.deliver(j, res)
+			c.bytes.Add(-int64(len(j.tx)))
+		}
+	}
+}
+
+// enqueue takes a transaction to check, or answers at once that it can't.
+func (c *Clients) enqueue(req *abci.RequestCheckTx) *abcicli.ReqRes {
+	j := &job{tx: req.Tx, res: abcicli.NewReqRes(abci.ToRequestCheckTx(req))}
+	if c.bytes.Add(int64(len(j.tx))) <= maxCheckBytes {
+		select {
+		case c.jobs <- j:
+			return j.res
+		default:
+		}
+	}
+	c.bytes.Add(-int64(len(j.tx)))
+	answer(j, refusal(ledger.CodeOverloaded))
+	return j.res
+}
+
+func refusal(code ledger.Code) *abci.ResponseCheckTx {
+	return &abci.ResponseCheckTx{Code: uint32(code), Log: code.Err().Error()}
+}
+
+// deliver hands a verdict to the pool.
+func (c *Clients) deliver(j *job, res *abci.ResponseCheckTx) {
+	p := c.pool.Load()
+	if p == nil {
+		answer(j, res)
+		return
+	}
+	p.Lock()
+	defer p.Unlock()
+	if res.Code == abci.CodeTypeOK {
+		res = c.lastLook(p, j.tx, res)
+	}
+	answer(j, res)
+}
+
+// lastLook refuses what the pool would drop silently or keep in vain.
+func (c *Clients) lastLook(p *pool, tx []byte, res *abci.ResponseCheckTx) *abci.ResponseCheckTx {
+	if p.Size() >= p.maxCount || p.SizeBytes()+int64(len(tx)) > p.maxBytes {
+		return refusal(ledger.CodeOverloaded)
+	}
+	if _, found, err := c.app.committed(ledger.TxHash(tx)); err == nil && found {
+		return refusal(ledger.CodeReplayed)
+	}
+	return res
+}
+
+func answer(j *job, res *abci.ResponseCheckTx) {
+	j.res.Response = abci.ToResponseCheckTx(res)
+	j.res.Done()
+	j.res.InvokeCallback()
+}
+
+// abciClient is one connection.
+type abciClient struct {
+	service.BaseService
+	abci.Application
+	c *Clients
+}
+
+var _ abcicli.Client = (*abciClient)(nil)
+
+func (cl *abciClient) Error() error { return nil }
+
+// Flush has nothing to wait for: verdicts come under the pool's lock.
+func (cl *abciClient) Flush(context.Context) error { return nil }
+
+func (cl *abciClient) Echo(_ context.Context, msg string) (*abci.ResponseEcho, error) {
+	return &abci.ResponseEcho{Message: msg}, nil
+}
+
+// SetResponseCallback is for rechecks, which this node doesn't do.
+func (cl *abciClient) SetResponseCallback(abcicli.Callback) {}
+
+// CheckTxAsync checks a transaction in a worker.
+func (cl *abciClient) CheckTxAsync(_ context.Context, req *abci.RequestCheckTx) (*abcicli.ReqRes, error) {
+	return cl.c.enqueue(req), nil
+}
