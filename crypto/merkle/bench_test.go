@@ -158,34 +158,47 @@ func blockKey(height uint64) Key {
 	return k
 }
 
-// TestProofSizes measures the proofs of certificates in a trie of a million rows
-// laid out as records are: 100,000 devices of 8 rows, 200,000 blocks.
+// maxCertificateRows is the room for the records in a certificate of 4 KB about
+// a ledger of 10,000 devices.
+const maxCertificateRows = 2_100
+
+// TestProofSizes checks that the rows of a certificate fit into it.
 func TestProofSizes(t *testing.T) {
-	if testing.Short() {
-		t.Skip("a million rows")
+	if _, _, most := measureProofs(t, 10_000, 20_000); most > maxCertificateRows {
+		t.Errorf("proof of %d bytes, want at most %d", most, maxCertificateRows)
 	}
-	for _, c := range []struct{ devices, blocks int }{{10_000, 20_000}, {100_000, 200_000}} {
-		m, device := ledgerTrie(t, c.devices, c.blocks)
-		var one, three, largest int
-		const samples = 300
-		for i := range samples {
-			id := device()
-			key, owner, now := id, id.prefix(136), id.prefix(136)
-			key[0], key[24], owner[0], now[0] = 0x11, key[24]|1, 0x31, 0x31
-			binary.BigEndian.PutUint64(now[17:], 1<<62)
-			block := blockKey(uint64(1 + i*c.blocks/samples))
-			_, b := m.prove(t, GetQuery(key))
-			one += len(b)
-			p, b := m.prove(t, GetQuery(key), PredecessorQuery(owner, now), PredecessorQuery(blockKey(0), block))
-			if _, _, found, err := p.Predecessor(owner, now); err != nil || !found {
-				t.Fatalf("owner: %v, %v", found, err)
-			}
-			three, largest = three+len(b), max(largest, len(b))
-		}
-		t.Logf("%d rows: get %d bytes, get and two predecessors %d bytes on average, %d at most",
-			len(m.values), one/samples, three/samples, largest)
-		if largest > 2_500 {
-			t.Errorf("proof of %d bytes leaves no room in a certificate of 4 KB", largest)
-		}
+}
+
+// BenchmarkProofSizes measures proofs in a million rows.
+func BenchmarkProofSizes(b *testing.B) {
+	get, three, most := measureProofs(b, 100_000, 200_000)
+	for b.Loop() { // the figures are the same each time
 	}
+	b.ReportMetric(float64(get), "get-bytes")
+	b.ReportMetric(float64(three), "three-bytes")
+	b.ReportMetric(float64(most), "three-most-bytes")
+}
+
+// measureProofs returns the mean size of proofs of one row, and the mean and the
+// greatest of a row and two predecessors, as a certificate has them.
+func measureProofs(t testing.TB, devices, blocks int) (get, three, most int) {
+	m, device := ledgerTrie(t, devices, blocks)
+	const samples = 300
+	for i := range samples {
+		id := device()
+		key, owner, now := id, id.prefix(136), id.prefix(136)
+		key[0], key[24], owner[0], now[0] = 0x11, key[24]|1, 0x31, 0x31
+		binary.BigEndian.PutUint64(now[17:], 1<<62)
+		block := blockKey(uint64(1 + i*blocks/samples))
+		_, b := m.prove(t, GetQuery(key))
+		get += len(b)
+		p, b := m.prove(t, GetQuery(key), PredecessorQuery(owner, now), PredecessorQuery(blockKey(0), block))
+		if _, _, found, err := p.Predecessor(owner, now); err != nil || !found {
+			t.Fatalf("owner: %v, %v", found, err)
+		}
+		three, most = three+len(b), max(most, len(b))
+	}
+	get, three = get/samples, three/samples
+	t.Logf("%d rows: one row %d bytes, with two predecessors %d, at most %d", len(m.values), get, three, most)
+	return get, three, most
 }

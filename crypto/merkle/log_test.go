@@ -1,6 +1,7 @@
 package merkle
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math"
@@ -11,6 +12,7 @@ import (
 	tdmerkle "github.com/transparency-dev/merkle/proof"
 	"github.com/transparency-dev/merkle/rfc6962"
 	"golang.org/x/mod/sumdb/tlog"
+	"pgregory.net/rapid"
 )
 
 // smallSizes bounds the logs that are tried exhaustively.
@@ -209,6 +211,29 @@ func refuteInclusion(t *testing.T, leaves []Hash, index, size int, path []Hash, 
 			t.Fatalf("%d of %d: accepts a changed hash %d", index, size, i)
 		}
 	}
+}
+
+// TestInclusionLarge compares the implied roots of arbitrary paths in logs of
+// all sizes, also with a path too short or too long.
+func TestInclusionLarge(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		size := rapid.Uint64Range(1, MaxLogSize).Draw(rt, "size") >> rapid.IntRange(0, 62).Draw(rt, "shift")
+		size = max(size, 1)
+		index := rapid.Uint64Range(0, size-1).Draw(rt, "index")
+		path := make([]Hash, rapid.IntRange(0, 64).Draw(rt, "hashes"))
+		if rapid.Bool().Draw(rt, "right length") {
+			path = make([]Hash, leastHashes(0, size, []uint64{index}))
+		}
+		for i := range path {
+			path[i] = Hash{byte(i), 1}
+		}
+		leaf := Hash{7}
+		want, wantErr := tdmerkle.RootFromInclusionProof(rfc6962.DefaultHasher, index, size, leaf[:], toSlices(path))
+		got, err := VerifyInclusion(leaf, index, size, path)
+		if (err == nil) != (wantErr == nil) || err == nil && !bytes.Equal(got[:], want) {
+			t.Fatalf("%d of %d, %d hashes: %v, transparency-dev: %v", index, size, len(path), err, wantErr)
+		}
+	})
 }
 
 func TestConsistencyExhaustive(t *testing.T) {

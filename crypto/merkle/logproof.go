@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/bits"
+	"slices"
 )
 
 // Errors of log proofs.
@@ -53,7 +54,7 @@ func InclusionProof(tr TileReader, size, index uint64) ([]Hash, error) {
 		}
 		path = append(path, sibling)
 	}
-	reverse(path)
+	slices.Reverse(path)
 	return path, nil
 }
 
@@ -133,7 +134,7 @@ func ConsistencyProof(tr TileReader, oldSize, newSize uint64) ([]Hash, error) {
 			return nil, err
 		}
 	}
-	reverse(path)
+	slices.Reverse(path)
 	return path, nil
 }
 
@@ -195,10 +196,4 @@ func verifyTrivialConsistency(oldSize, newSize uint64, oldRoot, newRoot Hash, pa
 		return fmt.Errorf("%w: roots differ at one size", ErrInconsistent)
 	}
 	return nil
-}
-
-func reverse(path []Hash) {
-	for i, j := 0, len(path)-1; i < j; i, j = i+1, j-1 {
-		path[i], path[j] = path[j], path[i]
-	}
 }

@@ -10,7 +10,6 @@ import (
 const (
 	TileHeight = 8               // levels of the tree in one tile
 	TileWidth  = 1 << TileHeight // hashes in a full tile
-	MaxTiles   = 8               // levels of tiles: 0 to 7 cover MaxLogSize
 )
 
 // ErrTile is returned when a tile is shorter than the size of the log demands.
