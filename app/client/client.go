@@ -172,3 +172,19 @@ func txResult(o query.TxOutcome) (ledger.TxResult, error) {
 		Height: o.Height, Time: o.Time, Code: res.Code, Codes: res.Codes, Indexes: res.Indexes,
 	}, nil
 }
+
+// submitted returns nil when a transaction was refused only because this very
+// one is committed already: Wait answers for it.
+func (r reads) submitted(ctx context.Context, tx []byte, err error) error {
+	if err == nil {
+		return nil
+	}
+	if ledger.CodeOf(err) == ledger.CodeReplayed {
+		var res query.Results
+		q := &query.ResultsRequest{Hashes: [][32]byte{ledger.TxHash(tx)}}
+		if r.ask(ctx, query.PathResults, q, &res) == nil && len(res.List) == 1 {
+			return nil
+		}
+	}
+	return fmt.Errorf("client: submit: %w", err)
+}

@@ -34,12 +34,10 @@ func (t localTransport) query(ctx context.Context, path string, request []byte) 
 }
 
 // Submit gives a transaction to the node. nil means that the node checked it
-// and has it in its pool, now or already; it may still be lost with the node.
+// and has it in its pool, now or already, or committed; one in the pool may
+// still be lost with the node.
 func (l *Local) Submit(ctx context.Context, tx []byte) error {
-	if err := l.b.Submit(ctx, tx); err != nil {
-		return fmt.Errorf("client: submit: %w", err)
-	}
-	return nil
+	return l.submitted(ctx, tx, l.b.Submit(ctx, tx))
 }
 
 // Wait returns what became of a transaction once it is committed. It waits

@@ -50,10 +50,7 @@ func (r *Remote) Close() {
 
 // Submit gives a transaction to the node, as Local.Submit does.
 func (r *Remote) Submit(ctx context.Context, tx []byte) error {
-	if err := r.rpc.submit(ctx, tx); err != nil {
-		return fmt.Errorf("client: submit: %w", err)
-	}
-	return nil
+	return r.submitted(ctx, tx, r.rpc.submit(ctx, tx))
 }
 
 // Wait returns what became of a transaction once it is committed. It waits
