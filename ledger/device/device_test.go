@@ -1,0 +1,499 @@
+package device
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"mtmledger/crypto"
+	"mtmledger/internal/disk"
+	"mtmledger/ledger"
+)
+
+const testChain = "mtm-test"
+
+func testKey(name string) crypto.PrivateKey { return crypto.KeyFromSeed(sha256.Sum256([]byte(name))) }
+
+var (
+	deviceKey = testKey("device")
+	bridgeKey = testKey("bridge")
+)
+
+func config(fsys disk.FS) Config {
+	return Config{Dir: "home/device", FS: fsys, Key: deviceKey, Chain: testChain,
+		Bridges: []crypto.PublicKey{bridgeKey.Public()}, Limit: 64 << 10, Slack: 1 << 10}
+}
+
+func open(t testing.TB, fsys disk.FS) *Device {
+	t.Helper()
+	d, err := Open(config(fsys))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func stream(t testing.TB, d *Device, name string) *Stream {
+	t.Helper()
+	s, err := d.Stream(name, ledger.Media{Text: "text/plain"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func appendOne(t testing.TB, s *Stream, content string) *ledger.Statement {
+	t.Helper()
+	st, err := s.Append(ledger.Reading{Time: 1, Content: []byte(content)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return st
+}
+
+// answer makes a bridge's acknowledgement; change may spoil it before it is
+// signed.
+func answer(t testing.TB, st *ledger.Statement, code ledger.Code, change func(*ledger.Acknowledgement)) []byte {
+	t.Helper()
+	a := ledger.Acknowledgement{Chain: testChain, Bridge: ledger.BridgeID(bridgeKey.Public()), Stream: st.Stream,
+		First: st.First, Count: uint64(len(st.Readings)), Digest: st.Digest(), Code: code}
+	if code == ledger.CodeOK {
+		a.Height, a.Index = 3, 4
+	}
+	if change != nil {
+		change(&a)
+	}
+	signed, err := ledger.SignAcknowledgement(bridgeKey, a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return signed.Bytes()
+}
+
+func contents(d *Device) (list []string) {
+	for st := range d.Pending() {
+		list = append(list, string(st.Readings[0].Content))
+	}
+	return list
+}
+
+func TestLifeOfAStatement(t *testing.T) {
+	fsys := disk.NewCrash()
+	d := open(t, fsys)
+	s := stream(t, d, "temperature")
+	if s.Next() != 1 || s.Name() != "temperature" || s.ID() != ledger.StreamID(testChain, d.ID(), "temperature") ||
+		s.Topic() != ledger.UpTopic(d.ID(), s.ID()) || d.Chain() != testChain {
+		t.Error("a new stream")
+	}
+	one := appendOne(t, s, "one")
+	two, err := s.Append(ledger.Reading{Time: 5, Content: []byte("two")}, ledger.Reading{Time: 4, Content: []byte("three")})
+	if err != nil || one.First != 1 || two.First != 2 || two.Last() != 3 || s.Next() != 4 {
+		t.Fatalf("numbers %d, %d, %v", one.First, two.First, err)
+	}
+	if !two.Sign1.Verify(deviceKey.Public()) {
+		t.Error("signature")
+	}
+	three := appendOne(t, s, "four")
+	if got := contents(d); !slices.Equal(got, []string{"one", "two", "four"}) {
+		t.Errorf("pending %v", got)
+	}
+
+	a, err := d.Acknowledge(answer(t, two, ledger.CodeOK, nil))
+	if err != nil || a.Statement != two || a.Code != ledger.CodeOK || a.Height != 3 || a.Index != 4 {
+		t.Errorf("%+v, %v", a, err)
+	}
+	if _, err := d.Acknowledge(answer(t, two, ledger.CodeOK, nil)); !errors.Is(err, ErrNotPending) {
+		t.Errorf("the same again: %v", err)
+	}
+	a, err = d.Acknowledge(answer(t, three, ledger.CodeUsed, nil))
+	if err != nil || a.Code != ledger.CodeUsed {
+		t.Errorf("%+v, %v", a, err)
+	}
+	checkRest(t, d, one, three)
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	d = open(t, fsys)
+	checkRest(t, d, one, three)
+	if n := stream(t, d, "temperature").Next(); n != 5 {
+		t.Errorf("next number %d", n)
+	}
+	if err := d.DropRefused(one.Stream, one.First); !errors.Is(err, ErrNotPending) {
+		t.Errorf("dropping what is pending: %v", err)
+	}
+	if err := d.DropRefused(three.Stream, three.First); err != nil {
+		t.Error(err)
+	}
+	if _, err := d.Acknowledge(answer(t, one, ledger.CodeOK, nil)); err != nil {
+		t.Error(err)
+	}
+	if got := d.Stats(); got != (Stats{Limit: 64 << 10}) {
+		t.Errorf("%+v", got)
+	}
+}
+
+// checkRest: one is pending, three was refused.
+func checkRest(t *testing.T, d *Device, one, three *ledger.Statement) {
+	t.Helper()
+	if got := contents(d); !slices.Equal(got, []string{"one"}) {
+		t.Errorf("pending %v", got)
+	}
+	r := d.Refused()
+	if len(r) != 1 || r[0].Code != ledger.CodeUsed || !bytes.Equal(r[0].Statement.Bytes(), three.Bytes()) {
+		t.Errorf("refused %v", r)
+	}
+	want := Stats{Pending: 1, Refused: 1, Bytes: int64(len(one.Bytes()) + len(three.Bytes())), Limit: 64 << 10}
+	if got := d.Stats(); got != want {
+		t.Errorf("%+v", got)
+	}
+}
+
+// TestRefusedThenCommitted: another bridge, or a later try, may get it in.
+func TestRefusedThenCommitted(t *testing.T) {
+	d := open(t, disk.NewCrash())
+	st := appendOne(t, stream(t, d, "s"), "x")
+	for _, code := range []ledger.Code{ledger.CodeExpired, ledger.CodeUsed, ledger.CodeOK} {
+		if a, err := d.Acknowledge(answer(t, st, code, nil)); err != nil || a.Code != code {
+			t.Errorf("%v: %v", code, err)
+		}
+	}
+	if got := d.Stats(); got.Pending+got.Refused != 0 || got.Bytes != 0 {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestAcknowledgementsRefused(t *testing.T) {
+	d := open(t, disk.NewCrash())
+	st := appendOne(t, stream(t, d, "s"), "x")
+	good := answer(t, st, ledger.CodeOK, nil)
+	forged := bytes.Clone(good)
+	forged[len(forged)-1] ^= 1
+	parsed, err := ledger.ParseAcknowledgement(good)
+	if err != nil {
+		t.Fatal(err)
+	}
+	foreign, err := ledger.SignAcknowledgement(testKey("someone"), *parsed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests := map[string]struct {
+		in   []byte
+		want error
+	}{
+		"garbage":       {[]byte("garbage"), &ledger.Error{Code: ledger.CodeMalformed}},
+		"truncated":     {good[:len(good)-1], &ledger.Error{Code: ledger.CodeMalformed}},
+		"forged":        {forged, ErrUntrusted},
+		"other key":     {foreign.Bytes(), ErrUntrusted},
+		"other chain":   {answer(t, st, 0, func(a *ledger.Acknowledgement) { a.Chain = "x" }), ErrMismatch},
+		"other stream":  {answer(t, st, 0, func(a *ledger.Acknowledgement) { a.Stream[0]++ }), ErrNotPending},
+		"other number":  {answer(t, st, 0, func(a *ledger.Acknowledgement) { a.First++ }), ErrNotPending},
+		"other count":   {answer(t, st, 0, func(a *ledger.Acknowledgement) { a.Count++ }), ErrMismatch},
+		"other content": {answer(t, st, 0, func(a *ledger.Acknowledgement) { a.Digest[0]++ }), ErrMismatch},
+	}
+	for name, tt := range tests {
+		if _, err := d.Acknowledge(tt.in); !errors.Is(err, tt.want) {
+			t.Errorf("%s: %v, want %v", name, err, tt.want)
+		}
+		if d.Stats().Pending != 1 {
+			t.Fatalf("%s makes the device forget", name)
+		}
+	}
+	d.SetBridges(nil)
+	if _, err := d.Acknowledge(good); !errors.Is(err, ErrUntrusted) {
+		t.Errorf("no trusted bridge: %v", err)
+	}
+	d.SetBridges([]crypto.PublicKey{bridgeKey.Public()})
+	if _, err := d.Acknowledge(good); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestFull(t *testing.T) {
+	c := config(disk.NewCrash())
+	probe := open(t, disk.NewCrash())
+	size := int64(len(appendOne(t, stream(t, probe, "s"), "x").Bytes()))
+	c.Limit = 2 * size
+	d, err := Open(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := stream(t, d, "s")
+	first := appendOne(t, s, "1")
+	appendOne(t, s, "2") // exactly at the limit
+	if _, err := s.Append(ledger.Reading{Time: 1, Content: []byte("3")}); !errors.Is(err, ErrFull) {
+		t.Fatalf("above the limit: %v", err)
+	}
+	if s.Next() != 3 || d.Stats().Pending != 2 {
+		t.Error("a full store changed something")
+	}
+	if _, err := d.Acknowledge(answer(t, first, ledger.CodeOK, nil)); err != nil {
+		t.Fatal(err)
+	}
+	if st := appendOne(t, s, "3"); st.First != 3 {
+		t.Errorf("number %d", st.First)
+	}
+}
+
+func TestBadReadings(t *testing.T) {
+	d := open(t, disk.NewCrash())
+	s := stream(t, d, "s")
+	if _, err := s.Append(); ledger.CodeOf(err) != ledger.CodeMalformed {
+		t.Errorf("no reading: %v", err)
+	}
+	if _, err := s.Append(ledger.Reading{Content: make([]byte, ledger.MaxContent+1)}); ledger.CodeOf(err) != ledger.CodeTooLarge {
+		t.Errorf("long content: %v", err)
+	}
+	if _, err := d.Stream("", ledger.Media{}); err == nil {
+		t.Error("a stream without a name")
+	}
+	if _, err := d.Stream("s", ledger.Media{Text: "x"}); err == nil {
+		t.Error("a bad media type")
+	}
+	if st := appendOne(t, s, "x"); st.First != 1 {
+		t.Errorf("refused readings used numbers up to %d", st.First)
+	}
+}
+
+func TestSkipTo(t *testing.T) {
+	fsys := disk.NewCrash()
+	d := open(t, fsys)
+	s := stream(t, d, "s")
+	for _, n := range []uint64{10, 5, 0} {
+		if err := s.SkipTo(n); err != nil || s.Next() != 10 {
+			t.Errorf("skip to %d: next %d, %v", n, s.Next(), err)
+		}
+	}
+	d = open(t, fsys.Restart())
+	s = stream(t, d, "s")
+	if st := appendOne(t, s, "x"); st.First != 10 {
+		t.Errorf("number %d", st.First)
+	}
+	if err := s.SkipTo(1 << 63); err == nil {
+		t.Error("skip to 2^63")
+	}
+	if err := s.SkipTo(ledger.MaxNumber); err != nil {
+		t.Error(err)
+	}
+	if st := appendOne(t, s, "last"); st.Last() != ledger.MaxNumber {
+		t.Errorf("number %d", st.Last())
+	}
+	if _, err := s.Append(ledger.Reading{}); err == nil {
+		t.Error("a number above the last")
+	}
+}
+
+func TestOpenRefuses(t *testing.T) {
+	fsys := disk.NewCrash()
+	d := open(t, fsys)
+	appendOne(t, stream(t, d, "s"), "x")
+	if _, err := Open(config(fsys)); !errors.Is(err, disk.ErrLocked) {
+		t.Errorf("opened twice: %v", err)
+	}
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Close(); err != nil {
+		t.Errorf("closed twice: %v", err)
+	}
+	if _, err := stream(t, d, "s").Append(ledger.Reading{}); !errors.Is(err, ErrClosed) {
+		t.Errorf("append after close: %v", err)
+	}
+	for name, tt := range map[string]struct {
+		change func(*Config)
+		want   error
+	}{
+		"other key":   {func(c *Config) { c.Key = testKey("other") }, ErrOtherDevice},
+		"other chain": {func(c *Config) { c.Chain = "other" }, ErrOtherDevice},
+		"no key":      {func(c *Config) { c.Key = crypto.PrivateKey{} }, nil},
+		"no chain":    {func(c *Config) { c.Chain = "" }, nil},
+		"no dir":      {func(c *Config) { c.Dir = "" }, nil},
+		"bad limit":   {func(c *Config) { c.Limit = -1 }, nil},
+	} {
+		c := config(fsys)
+		tt.change(&c)
+		if _, err := Open(c); err == nil || tt.want != nil && !errors.Is(err, tt.want) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	c := config(fsys) // a rotated key, the same device
+	c.Key, c.Device = testKey("new"), ledger.DeviceID(deviceKey.Public())
+	d, err := Open(c)
+	if err != nil || d.Stats().Pending != 1 {
+		t.Fatalf("rotated key: %v", err)
+	}
+	if st := appendOne(t, stream(t, d, "s"), "y"); st.First != 2 || st.KeyID() != testKey("new").Public().KeyID() {
+		t.Error("statement by the rotated key")
+	}
+}
+
+// TestEveryByte damages and cuts a journal at every byte. Cut off at the end, it
+// opens with a prefix of what was appended; damaged where later frames prove it
+// was durable, it does not open.
+func TestEveryByte(t *testing.T) {
+	fsys := disk.NewCrash()
+	d := open(t, fsys)
+	s := stream(t, d, "s")
+	want := []string{"one", "two", "three"}
+	for _, c := range want {
+		appendOne(t, s, c)
+	}
+	const name = "home/device/journal"
+	data, err := fsys.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	reopen := func(b []byte) (*Device, error) {
+		if err := disk.WriteFile(fsys, name, b); err != nil {
+			t.Fatal(err)
+		}
+		d, err := Open(config(fsys))
+		if err == nil {
+			defer d.Close()
+		}
+		return d, err
+	}
+	var last int // where the last frame begins
+	for good := 0; good < len(data); {
+		record, _, ok := readFrame(data[good:])
+		if !ok {
+			t.Fatal("journal")
+		}
+		last, good = good, good+frameHead+len(record)
+	}
+	for n := range len(data) {
+		d, err := reopen(data[:n])
+		if err != nil {
+			if !errors.Is(err, ErrCorrupt) || n > 100 {
+				t.Fatalf("cut to %d bytes: %v", n, err)
+			}
+		} else if got := contents(d); len(got) >= len(want) || !slices.Equal(got, want[:len(got)]) {
+			t.Fatalf("cut to %d bytes: %v", n, got)
+		}
+		damaged := bytes.Clone(data)
+		damaged[n] ^= 0x20
+		d, err = reopen(damaged)
+		switch {
+		case err == nil && n < last:
+			t.Fatalf("damage at byte %d of %d goes unseen", n, len(data))
+		case err == nil && !slices.Equal(contents(d), want[:2]):
+			t.Fatalf("damage at byte %d: %v", n, contents(d))
+		case err != nil && !errors.Is(err, ErrCorrupt):
+			t.Fatalf("damage at byte %d: %v", n, err)
+		}
+	}
+	if d, err := reopen(append(bytes.Clone(data), make([]byte, 5000)...)); err != nil || !slices.Equal(contents(d), want) {
+		t.Errorf("zeros at the end: %v", err)
+	}
+}
+
+func TestCompaction(t *testing.T) {
+	fsys := disk.NewCrash()
+	d := open(t, fsys)
+	s := stream(t, d, "s")
+	kept := appendOne(t, s, "kept")
+	refused := appendOne(t, s, "refused")
+	if _, err := d.Acknowledge(answer(t, refused, ledger.CodeUsed, nil)); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 200 {
+		st := appendOne(t, s, strings.Repeat("x", 100)+fmt.Sprint(i))
+		if _, err := d.Acknowledge(answer(t, st, ledger.CodeOK, nil)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	data, err := fsys.ReadFile("home/device/journal")
+	if err != nil || len(data) > 4096 {
+		t.Errorf("journal of %d bytes, %v", len(data), err)
+	}
+	d = open(t, fsys.Kill())
+	if got := contents(d); !slices.Equal(got, []string{string(kept.Readings[0].Content)}) || len(d.Refused()) != 1 {
+		t.Errorf("pending %v, refused %v", got, d.Refused())
+	}
+	if n := stream(t, d, "s").Next(); n != 203 {
+		t.Errorf("next %d", n)
+	}
+}
+
+// TestBroken: after a failed write or sync nothing is promised until the store is
+// opened again.
+func TestBroken(t *testing.T) {
+	for step := range 2 {
+		fsys := disk.NewCrash()
+		d := open(t, fsys)
+		s := stream(t, d, "s")
+		appendOne(t, s, "one")
+		fsys.FailAt(fsys.Steps() + 1 + step)
+		for range 2 {
+			if _, err := s.Append(ledger.Reading{Content: []byte("lost")}); !errors.Is(err, ErrBroken) || !errors.Is(err, disk.ErrInjected) {
+				t.Errorf("step %d: %v", step, err)
+			}
+		}
+		if err := s.SkipTo(99); !errors.Is(err, ErrBroken) {
+			t.Error(err)
+		}
+		if err := d.Close(); err != nil {
+			t.Fatal(err)
+		}
+		d = open(t, fsys)
+		if got := contents(d); got[0] != "one" || len(got) != 1+step { // a failed sync leaves the bytes
+			t.Errorf("step %d: %v", step, got)
+		}
+	}
+}
+
+func TestVolatile(t *testing.T) {
+	d, err := Open(Config{Volatile: true, Key: deviceKey, Chain: testChain})
+	if err != nil {
+		t.Fatal(err)
+	}
+	st := appendOne(t, stream(t, d, "s"), "x")
+	ack, err := ledger.ParseAcknowledgement(answer(t, st, ledger.CodeOK, nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a, err := d.Settle(ack); err != nil || a.Statement != st || d.Stats().Pending != 0 {
+		t.Error(err)
+	}
+	if err := d.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestOS runs on the machine's own file system.
+func TestOS(t *testing.T) {
+	c := config(nil)
+	c.Dir = t.TempDir() + "/a/b"
+	d, err := Open(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	appendOne(t, stream(t, d, "s"), "x")
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if d, err = Open(c); err != nil || !slices.Equal(contents(d), []string{"x"}) {
+		t.Errorf("%v", err)
+	}
+	d.Close()
+}
+
+func BenchmarkAppendVolatile(b *testing.B) {
+	d, err := Open(Config{Volatile: true, Key: deviceKey, Chain: testChain, Limit: 1 << 40})
+	if err != nil {
+		b.Fatal(err)
+	}
+	s := stream(b, d, "s")
+	content := make([]byte, 40)
+	for b.Loop() {
+		if _, err := s.Append(ledger.Reading{Time: 1, Content: content}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
