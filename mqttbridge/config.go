@@ -46,7 +46,7 @@ type Verifier interface {
 
 // External names an MQTT broker that the bridge connects to.
 type External struct {
-	// URL of the broker: tcp://host:1883, ssl://host:8883, ws:// or wss://.
+	// URL of the broker: tcp://host:1883, or ssl://host:8883 for TLS.
 	URL string
 	// ClientID must be the same after a restart, because the broker keeps messages
 	// for it, and different from that of every other client. Default
@@ -231,7 +231,7 @@ func (e *External) validate() error {
 		return fmt.Errorf("%w: External.URL %q", ErrConfig, e.URL)
 	}
 	switch u.Scheme {
-	case "tcp", "mqtt", "ssl", "tls", "mqtts", "ws", "wss":
+	case "tcp", "mqtt", "ssl", "tls", "mqtts":
 	default:
 		return fmt.Errorf("%w: External.URL has scheme %q", ErrConfig, u.Scheme)
 	}

@@ -1,0 +1,130 @@
+package mqttbridge
+
+import (
+	"context"
+	"log/slog"
+	"runtime"
+	"sync"
+	"sync/atomic"
+
+	"mtmledger/crypto"
+	"mtmledger/ledger"
+)
+
+// sink is where acknowledgements and data are published.
+type sink interface {
+	// Subscribed reports whether anyone may be listening.
+	Subscribed(topic string) bool
+	Publish(topic string, payload []byte) error
+}
+
+// answer is what is to be said about one statement.
+type answer struct {
+	statement *ledger.Statement
+	digest    [32]byte
+	found     ledger.Found // where it was committed; Statement is not used
+	code      ledger.Code
+	data      bool // publish the statement, too
+}
+
+// answers signs and publishes acknowledgements and committed data. Giving it one
+// never blocks; when too many wait, they are dropped: a device that misses its
+// acknowledgement sends the statement again and is answered then.
+type answers struct {
+	chain  string
+	bridge crypto.ID
+	key    crypto.PrivateKey
+	log    *slog.Logger
+	sink   sink // nil: nobody listens
+	lanes  []chan answer
+	sent   atomic.Uint64
+	lost   atomic.Uint64
+}
+
+func newAnswers(cfg *Config, s sink) *answers {
+	a := &answers{chain: cfg.Chain, bridge: cfg.Bridge, key: cfg.Key, log: cfg.Logger, sink: s}
+	n := min(runtime.GOMAXPROCS(0), 4)
+	for range n {
+		a.lanes = append(a.lanes, make(chan answer, cfg.AckQueue/n+1))
+	}
+	return a
+}
+
+// committed answers a statement that this bridge's transaction committed.
+func (a *answers) committed(it *item, f ledger.Found) {
+	a.put(answer{statement: it.statement, digest: it.digest, found: f, data: true})
+}
+
+// duplicate answers a statement that was committed before.
+func (a *answers) duplicate(it *item, f ledger.Found) {
+	f.Statement = nil
+	a.put(answer{statement: it.statement, digest: it.digest, found: f})
+}
+
+// refused answers a statement that will never be committed.
+func (a *answers) refused(it *item, code ledger.Code) {
+	a.put(answer{statement: it.statement, digest: it.digest, code: code})
+}
+
+// put queues an answer. All of one device go the same way, so they stay in order.
+func (a *answers) put(x answer) {
+	if a.sink == nil {
+		return
+	}
+	lane := a.lanes[int(x.statement.Device[0])%len(a.lanes)]
+	select {
+	case lane <- x:
+	default:
+		a.lost.Add(1)
+	}
+}
+
+// run publishes until ctx ends.
+func (a *answers) run(ctx context.Context) {
+	var wg sync.WaitGroup
+	for _, lane := range a.lanes {
+		wg.Go(func() {
+			for {
+				select {
+				case x := <-lane:
+					a.publish(x)
+				case <-ctx.Done():
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// publish signs and sends an answer, if anyone listens.
+func (a *answers) publish(x answer) {
+	s := x.statement
+	if topic := ledger.AckTopic(s.Device); a.sink.Subscribed(topic) {
+		ack, err := ledger.SignAcknowledgement(a.key, ledger.Acknowledgement{
+			Chain: a.chain, Bridge: a.bridge, Stream: s.Stream, First: s.First,
+			Count: uint64(len(s.Readings)), Digest: x.digest,
+			Height: x.found.Height, Index: x.found.Index, Code: x.code,
+		})
+		if err == nil {
+			err = a.sink.Publish(topic, ack.Bytes())
+		}
+		a.note(topic, err)
+	}
+	if !x.data {
+		return
+	}
+	if topic := ledger.DataTopic(s.Stream); a.sink.Subscribed(topic) {
+		c := ledger.Committed{Height: x.found.Height, Index: x.found.Index, Time: x.found.Time, Statement: s.Bytes()}
+		a.note(topic, a.sink.Publish(topic, c.Encode()))
+	}
+}
+
+func (a *answers) note(topic string, err error) {
+	if err != nil {
+		a.lost.Add(1)
+		a.log.Debug("not published", "topic", topic, "err", err)
+		return
+	}
+	a.sent.Add(1)
+}

@@ -1,0 +1,177 @@
+package mqttbridge
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"mtmledger/crypto"
+	"mtmledger/ledger"
+	"mtmledger/mqttbridge/spool"
+)
+
+// checkSize is how many messages are checked together.
+const checkSize = 512
+
+// feed takes messages from the spool, checks them, and queues them for submission.
+func (b *Bridge) feed(ctx context.Context) error {
+	for {
+		if err := b.queue.waitForRoom(ctx); err != nil {
+			return nil
+		}
+		entries, err := b.spool.Next(ctx, checkSize)
+		if ctx.Err() != nil || errors.Is(err, spool.ErrClosed) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		items := make([]*item, len(entries))
+		for i := range entries {
+			items[i] = newItem(entries[i])
+		}
+		b.queue.take(items)
+		if err := b.check(ctx, items); err != nil {
+			return err
+		}
+	}
+}
+
+// retry takes refused items whose time has come and tries them again.
+func (b *Bridge) retry(ctx context.Context) error {
+	for {
+		items, err := b.queue.due(ctx, checkSize)
+		if err != nil {
+			return nil
+		}
+		var known, unknown []*item
+		for _, it := range items {
+			if it.verified {
+				known = append(known, it)
+			} else {
+				unknown = append(unknown, it)
+			}
+		}
+		b.queue.push(known)
+		if err := b.check(ctx, unknown); err != nil {
+			return err
+		}
+	}
+}
+
+// check parses items, verifies their signatures and queues the good ones in order.
+// The others are dead-lettered or, if their key is not known yet, kept for later.
+func (b *Bridge) check(ctx context.Context, items []*item) error {
+	var bad []letter
+	items, bad = parseAll(items)
+	names := b.missingKeys(items)
+	if err := b.lookUp(ctx, names); err != nil {
+		return nil // ctx has ended; the spool still has them
+	}
+	items, unknown := b.resolve(items, names)
+	items, forged := b.verify(items)
+	b.queue.push(items)
+	bad = append(bad, b.postpone(unknown)...)
+	return b.bury(ctx, append(bad, forged...))
+}
+
+// parseAll parses the items that are not parsed yet.
+func parseAll(items []*item) (good []*item, bad []letter) {
+	good = items[:0]
+	for _, it := range items {
+		if it.statement == nil {
+			if err := it.parse(); err != nil {
+				bad = append(bad, letter{item: it, code: ledger.CodeOf(err), text: textOf(err)})
+				continue
+			}
+		}
+		good = append(good, it)
+	}
+	return good, bad
+}
+
+func textOf(err error) string {
+	if _, text, ok := refusal(err); ok && text != "" {
+		return text
+	}
+	return err.Error()
+}
+
+// missingKeys fills in the keys that are remembered and names the others.
+func (b *Bridge) missingKeys(items []*item) map[keyName]error {
+	var names map[keyName]error
+	for _, it := range items {
+		n := keyName{it.statement.Device, it.statement.KeyID()}
+		if k, ok := b.keys.get(n); ok {
+			it.key = k
+			continue
+		}
+		if names == nil {
+			names = make(map[keyName]error)
+		}
+		names[n] = nil
+	}
+	return names
+}
+
+// lookUp asks the ledger for keys until it answers or ctx ends.
+func (b *Bridge) lookUp(ctx context.Context, names map[keyName]error) error {
+	if len(names) == 0 {
+		return nil
+	}
+	return b.insist(ctx, "key", func() error { return b.keys.lookUp(ctx, b.cfg.Ledger, names) })
+}
+
+// resolve gives items their keys; unknown are those whose key the ledger refused.
+func (b *Bridge) resolve(items []*item, names map[keyName]error) (good, unknown []*item) {
+	if len(names) == 0 {
+		return items, nil
+	}
+	good = items[:0]
+	for _, it := range items {
+		n := keyName{it.statement.Device, it.statement.KeyID()}
+		err, asked := names[n]
+		if asked && err == nil {
+			it.key, _ = b.keys.get(n)
+		}
+		if err == nil {
+			good = append(good, it)
+			continue
+		}
+		it.retry.code, it.retry.text, _ = refusal(err)
+		unknown = append(unknown, it)
+	}
+	return good, unknown
+}
+
+// verify verifies the items' signatures together.
+func (b *Bridge) verify(items []*item) (good []*item, forged []letter) {
+	batch := make([]crypto.Item, 0, len(items))
+	for _, it := range items {
+		batch = append(batch, it.statement.Sign1.Item(it.key))
+	}
+	verdicts := b.verifier.Verify(batch)
+	good = items[:0]
+	for i, it := range items {
+		if !verdicts[i] {
+			forged = append(forged, letter{item: it, code: ledger.CodeBadSignature, text: ledger.CodeBadSignature.Advice()})
+			continue
+		}
+		it.verified = true
+		good = append(good, it)
+	}
+	return good, forged
+}
+
+// postpone keeps refused items for later and returns those to be given up.
+func (b *Bridge) postpone(items []*item) (bad []letter) {
+	for _, it := range items {
+		for _, lost := range b.queue.retryLater(it, time.Now()) {
+			bad = append(bad, letter{
+				item: lost, code: lost.retry.code, text: lost.retry.text,
+				answer: lost.verified, // the device is known, and it is its own statement
+			})
+		}
+	}
+	return bad
+}

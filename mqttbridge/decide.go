@@ -1,0 +1,105 @@
+package mqttbridge
+
+import (
+	"context"
+	"fmt"
+
+	"mtmledger/ledger"
+	"mtmledger/mqttbridge/spool"
+)
+
+// decision collects what became of the statements of one transaction.
+type decision struct {
+	committed, duplicate []*item
+	later                []*item
+	letters              []letter
+}
+
+// decide handles the result of a committed transaction, statement by statement.
+func (b *Bridge) decide(ctx context.Context, items []*item, r ledger.TxResult) error {
+	if len(r.Codes) != 0 && len(r.Codes) != len(items) {
+		return fmt.Errorf("mqttbridge: result of %d codes for %d statements", len(r.Codes), len(items))
+	}
+	var d decision
+	indexes := r.Indexes
+	for i, it := range items {
+		code := ledger.CodeOK
+		if len(r.Codes) > 0 {
+			code = r.Codes[i]
+		}
+		switch {
+		case code == ledger.CodeOK:
+			if len(indexes) == 0 {
+				return fmt.Errorf("mqttbridge: result lacks log indexes")
+			}
+			d.committed = append(d.committed, it)
+			b.answers.committed(it, ledger.Found{Height: r.Height, Index: indexes[0], Time: r.Time})
+			indexes = indexes[1:]
+		case code == ledger.CodeUsed:
+			if b.used(ctx, it, &d) != nil {
+				return nil // ctx has ended
+			}
+		case code.Retryable():
+			it.retry.code, it.retry.text = code, code.Advice()
+			d.later = append(d.later, it)
+		default:
+			d.letters = append(d.letters, letter{item: it, code: code, text: code.Advice(), answer: true})
+		}
+	}
+	b.settle(d)
+	return b.bury(ctx, append(d.letters, b.postpone(d.later)...))
+}
+
+// used tells whether a statement whose numbers are taken is itself what took them.
+func (b *Bridge) used(ctx context.Context, it *item, d *decision) error {
+	var found ledger.Found
+	var code ledger.Code
+	err := b.insist(ctx, "find", func() (err error) {
+		found, err = b.cfg.Ledger.Find(ctx, it.statement.Stream, it.statement.First)
+		var ok bool
+		if code, _, ok = refusal(err); ok {
+			return nil
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	l := letter{item: it, code: ledger.CodeUsed, text: ledger.CodeUsed.Advice(), answer: true}
+	if code == ledger.CodeOK {
+		other, err := ledger.ParseStatement(found.Statement)
+		if err == nil && other.Digest() == it.digest {
+			b.answers.duplicate(it, found)
+			if it.sent > 1 { // an earlier transaction of this bridge, given up too early
+				d.committed = append(d.committed, it)
+			} else {
+				d.duplicate = append(d.duplicate, it)
+			}
+			return nil
+		}
+		l.text = fmt.Sprintf("number %d was used by another statement, committed at height %d, index %d", it.statement.First, found.Height, found.Index)
+	} else if code != ledger.CodeNotFound {
+		l.text = fmt.Sprintf("a number is used; by which statement can't be said: %v", code)
+		l.answer = false
+	}
+	d.letters = append(d.letters, l)
+	return nil
+}
+
+// settle marks decided items in the spool. Those that carried the same statement are
+// duplicates.
+func (b *Bridge) settle(d decision) {
+	same := b.queue.finish(d.committed)
+	same = append(same, b.queue.finish(d.duplicate)...)
+	b.spool.Done(spool.Committed, seqs(d.committed)...)
+	b.spool.Done(spool.Duplicate, seqs(d.duplicate)...)
+	b.spool.Done(spool.Duplicate, seqs(same)...)
+}
+
+func seqs(items []*item) []uint64 {
+	list := make([]uint64, len(items))
+	for i, it := range items {
+		list[i] = it.seq
+	}
+	return list
+}

@@ -1,0 +1,309 @@
+package mqttbridge
+
+import (
+	"container/heap"
+	"context"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Bounds of what is in memory between spool and ledger; the rest stays in the
+// spool's files.
+const (
+	maxItems      = 1 << 16
+	maxItemBytes  = 64 << 20
+	maxRetryBytes = maxItemBytes / 2 // so that retries never fill it
+)
+
+// queue is where items wait: for a transaction (ready), or to be tried again
+// (retries). It also knows all verified items by digest, so that one statement that
+// came twice is submitted once.
+type queue struct {
+	cfg *Config
+
+	wakeBatch chan struct{} // capacity 1: ready grew
+	wakeRetry chan struct{} // capacity 1: the next due time may have changed
+	wakeFeed  chan struct{} // capacity 1: there is room for more items
+
+	mu         sync.Mutex
+	items      int // taken from the spool and not finished
+	bytes      int
+	ready      []*item
+	readyBytes int
+	readySince time.Time // when ready stopped being empty
+	retries    retryHeap
+	retryBytes int
+	live       map[[32]byte]*item
+}
+
+func newQueue(cfg *Config) *queue {
+	return &queue{
+		cfg:       cfg,
+		wakeBatch: make(chan struct{}, 1),
+		wakeRetry: make(chan struct{}, 1),
+		wakeFeed:  make(chan struct{}, 1),
+		live:      make(map[[32]byte]*item),
+	}
+}
+
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// waitForRoom waits until more items may be taken from the spool.
+func (q *queue) waitForRoom(ctx context.Context) error {
+	for {
+		q.mu.Lock()
+		room := q.items < maxItems && q.bytes < maxItemBytes
+		q.mu.Unlock()
+		if room {
+			return nil
+		}
+		select {
+		case <-q.wakeFeed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// take counts items that were taken from the spool.
+func (q *queue) take(items []*item) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.items += len(items)
+	for _, it := range items {
+		q.bytes += it.cost()
+	}
+}
+
+// finish forgets items that are decided, and returns them together with those that
+// carried the same statements.
+func (q *queue) finish(items []*item) (same []*item) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, it := range items {
+		if it.verified && q.live[it.digest] == it {
+			delete(q.live, it.digest)
+		}
+		same = append(same, it.same...)
+		it.same = nil
+		q.leave(it)
+	}
+	for _, it := range same {
+		q.leave(it)
+	}
+	signal(q.wakeFeed)
+	return same
+}
+
+func (q *queue) leave(it *item) {
+	q.items--
+	q.bytes -= it.cost()
+	q.unretry(it)
+}
+
+// push adds verified items at the end, in order. One whose statement is on its way
+// already is attached to that.
+func (q *queue) push(items []*item) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, it := range items {
+		if first := q.live[it.digest]; first != nil && first != it {
+			first.same = append(first.same, it)
+			continue
+		}
+		q.live[it.digest] = it
+		q.add(it)
+	}
+	signal(q.wakeBatch)
+}
+
+func (q *queue) add(it *item) {
+	if len(q.ready) == 0 {
+		q.readySince = time.Now()
+	}
+	q.ready = append(q.ready, it)
+	q.readyBytes += len(it.raw)
+}
+
+// pushFront puts items back at the front, in order.
+func (q *queue) pushFront(items []*item) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	rest := q.ready
+	q.ready = make([]*item, 0, len(items)+len(rest))
+	for _, it := range items {
+		q.add(it)
+	}
+	q.ready = append(q.ready, rest...)
+	signal(q.wakeBatch)
+}
+
+// next returns the items of the next transaction: as soon as they fill it, or have
+// waited long enough. It returns nil when ctx ends.
+func (q *queue) next(ctx context.Context) []*item {
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		items, wait := q.cut(time.Now())
+		if len(items) > 0 {
+			return items
+		}
+		timer.Reset(wait)
+		select {
+		case <-q.wakeBatch:
+		case <-timer.C:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// cut takes a transaction's items off, or says how long to wait.
+func (q *queue) cut(now time.Time) ([]*item, time.Duration) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.ready) == 0 {
+		return nil, time.Hour
+	}
+	full := q.readyBytes >= q.cfg.BatchBytes || len(q.ready) >= q.cfg.MaxBatch || q.ready[0].alone
+	if wait := q.cfg.FlushInterval - now.Sub(q.readySince); !full && wait > 0 {
+		return nil, wait
+	}
+	n, size := 0, 0
+	for ; n < len(q.ready) && n < q.cfg.MaxBatch; n++ {
+		it := q.ready[n]
+		size += len(it.raw) + 3
+		if n > 0 && (size > q.cfg.MaxBatchBytes || it.alone || q.ready[0].alone) {
+			break
+		}
+	}
+	items := q.ready[:n:n]
+	for _, it := range items {
+		q.readyBytes -= len(it.raw)
+	}
+	q.ready = q.ready[n:]
+	q.readySince = now
+	return items, 0
+}
+
+// retryLater keeps a refused item to be tried again. It returns items to be given
+// up: this one, because it was tried for long enough, or those that have waited
+// longest, because there are too many.
+func (q *queue) retryLater(it *item, now time.Time) (giveUp []*item) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	r := &it.retry
+	if r.since.IsZero() {
+		r.since, r.pause = now, q.cfg.RetryMin
+	} else {
+		r.pause = min(2*r.pause, q.cfg.RetryMax)
+	}
+	if now.Sub(r.since) >= q.cfg.RetryFor {
+		return []*item{it}
+	}
+	r.due = now.Add(r.pause)
+	heap.Push(&q.retries, it)
+	q.retryBytes += it.cost()
+	giveUp = q.overflow()
+	signal(q.wakeRetry)
+	return giveUp
+}
+
+// overflow takes out the retries that have waited longest when there are too many,
+// and some more, so that it is not called for each.
+func (q *queue) overflow() (giveUp []*item) {
+	if len(q.retries) <= q.cfg.MaxRetrying && q.retryBytes <= maxRetryBytes {
+		return nil
+	}
+	byAge := slices.Clone(q.retries)
+	slices.SortFunc(byAge, func(a, b *item) int { return a.retry.since.Compare(b.retry.since) })
+	for _, it := range byAge {
+		if len(q.retries) <= q.cfg.MaxRetrying-q.cfg.MaxRetrying/16 && q.retryBytes <= maxRetryBytes/16*15 {
+			break
+		}
+		q.unretry(it)
+		giveUp = append(giveUp, it)
+	}
+	return giveUp
+}
+
+// unretry takes an item out of the retries if it is there.
+func (q *queue) unretry(it *item) {
+	if it.retry.index >= 0 {
+		heap.Remove(&q.retries, it.retry.index)
+		q.retryBytes -= it.cost()
+	}
+}
+
+// due returns at most max items whose time has come, waiting for the first.
+func (q *queue) due(ctx context.Context, max int) ([]*item, error) {
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		items, wait := q.cutDue(time.Now(), max)
+		if len(items) > 0 {
+			return items, nil
+		}
+		timer.Reset(wait)
+		select {
+		case <-q.wakeRetry:
+		case <-timer.C:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+func (q *queue) cutDue(now time.Time, max int) (items []*item, wait time.Duration) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for len(q.retries) > 0 && len(items) < max {
+		it := q.retries[0]
+		if wait = it.retry.due.Sub(now); wait > 0 {
+			return items, wait
+		}
+		q.unretry(it)
+		items = append(items, it)
+	}
+	return items, time.Hour
+}
+
+// size returns how many items are in memory, and how many of them are retried.
+func (q *queue) size() (items, retrying int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.items, len(q.retries)
+}
+
+// retryHeap orders items by when they are due.
+type retryHeap []*item
+
+func (h retryHeap) Len() int           { return len(h) }
+func (h retryHeap) Less(i, j int) bool { return h[i].retry.due.Before(h[j].retry.due) }
+func (h retryHeap) Swap(i, j int) {
+	h[i], h[j] = h[j], h[i]
+	h[i].retry.index, h[j].retry.index = i, j
+}
+
+// Push implements heap.Interface.
+func (h *retryHeap) Push(x any) {
+	it := x.(*item)
+	it.retry.index = len(*h)
+	*h = append(*h, it)
+}
+
+// Pop implements heap.Interface.
+func (h *retryHeap) Pop() any {
+	old := *h
+	it := old[len(old)-1]
+	old[len(old)-1] = nil
+	*h = old[:len(old)-1]
+	it.retry.index = -1
+	return it
+}
