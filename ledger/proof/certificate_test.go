@@ -201,12 +201,17 @@ func TestVerifierRemembersOnlyWhatItVerified(t *testing.T) {
 	bad.Light.Commit.Signatures[1].Signature[40] ^= 1
 	fewer := *good
 	fewer.Light.Commit.Signatures = good.Light.Commit.Signatures[:2]
+	another := *good
+	another.Light.Header.DataHash[0] ^= 1 // with the votes of the first header
 	for round := range 3 {
 		if _, err := v.Verify(bad.Encode()); err == nil {
 			t.Fatalf("round %d: a wrong signature is accepted", round)
 		}
 		if _, err := v.Verify(fewer.Encode()); !errors.Is(err, ErrNotEnoughPower) {
 			t.Fatalf("round %d: too few signatures: %v", round, err)
+		}
+		if _, err := v.Verify(another.Encode()); err == nil {
+			t.Fatalf("round %d: another header is accepted", round)
 		}
 		if _, err := v.Verify(good.Encode()); err != nil {
 			t.Fatalf("round %d: %v", round, err)

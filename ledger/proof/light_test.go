@@ -104,6 +104,8 @@ func TestVerifyLightBlock(t *testing.T) {
 	f := newFixture(t)
 	set := validators(f.signers)
 	light := signLight(f.header, f.commit, f.signers)
+	weaker := slices.Clone(set)
+	weaker[3].Power--
 	if err := VerifyLightBlock(set, &light); err != nil {
 		t.Fatal(err)
 	}
@@ -114,6 +116,7 @@ func TestVerifyLightBlock(t *testing.T) {
 		check Check
 	}{
 		{"another set", validators(newSigners("later", 10, 10, 10, 10)), func(*LightBlock) {}, CheckTrust},
+		{"a set with another power", weaker, func(*LightBlock) {}, CheckTrust},
 		{"no set", nil, func(*LightBlock) {}, CheckTrust},
 		{"header changed", set, func(l *LightBlock) { l.Header.AppHash[0] ^= 1 }, CheckCommit},
 		{"too little", set, func(l *LightBlock) { l.Commit.Signatures = l.Commit.Signatures[1:] }, CheckPower},
