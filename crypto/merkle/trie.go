@@ -231,7 +231,7 @@ func readNode(nodes NodeReader, ref *Ref) (Node, error) {
 	}
 	for side, child := range []*Ref{&node.Left, &node.Right} {
 		under := ref.Prefix.child(ref.Depth, byte(side))
-		if child.Depth <= ref.Depth || child.Prefix.prefix(ref.Depth+1) != under {
+		if child.Depth <= ref.Depth || child.Prefix.firstDifference(&under) <= ref.Depth {
 			return Node{}, fmt.Errorf("%w: child %d of the node at depth %d", ErrCorrupt, side, ref.Depth)
 		}
 	}
