@@ -166,8 +166,6 @@ func reachable(saved map[string]bool, dir string) bool {
 	return true
 }
 
-func isRoot(dir string) bool { return dir == "." || dir == filepath.Dir(dir) }
-
 // crash decides what is left.
 func (c *Crash) crash(fault Fault) {
 	c.crashed = true

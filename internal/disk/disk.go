@@ -67,30 +67,38 @@ type Reader interface {
 	Size() (int64, error)
 }
 
-// EnsureDir makes a directory that survives a crash: it and its missing parents
-// are made, and every name that was made is synced.
+// EnsureDir makes a directory that survives a crash. Missing parents are made
+// too, each only when the name of the one above it is durable. The name of the
+// deepest directory that is there already is synced as well, because a process
+// that was killed may have made it and not synced it.
 func EnsureDir(f FS, dir string) error {
-	dir = filepath.Clean(dir)
-	missing := []string{dir} // always, because a killed process may not have synced it
-	for p := filepath.Dir(dir); p != filepath.Dir(p) && p != "."; p = filepath.Dir(p) {
+	levels := []string{filepath.Clean(dir)}
+	for p := levels[0]; !isRoot(p); levels = append(levels, p) {
 		if _, err := f.List(p); !errors.Is(err, fs.ErrNotExist) {
 			break
 		}
-		missing = append(missing, p)
+		p = filepath.Dir(p)
 	}
-	if err := f.MkdirAll(dir); err != nil {
-		return fmt.Errorf("disk: make directory: %w", err)
-	}
-	for _, d := range missing {
-		if d == filepath.Dir(d) {
+	for i := len(levels) - 1; i >= 0; i-- {
+		level := levels[i]
+		if isRoot(level) {
 			continue
 		}
-		if err := f.SyncDir(filepath.Dir(d)); err != nil {
+		if err := f.MkdirAll(level); err != nil {
+			return fmt.Errorf("disk: make directory: %w", err)
+		}
+		err := f.SyncDir(filepath.Dir(level))
+		if there := i == len(levels)-1; there && errors.Is(err, fs.ErrPermission) {
+			continue // we cannot have made it
+		}
+		if err != nil {
 			return fmt.Errorf("disk: sync directory: %w", err)
 		}
 	}
 	return nil
 }
+
+func isRoot(dir string) bool { return dir == "." || dir == filepath.Dir(dir) }
 
 // WriteFile replaces a file with data, atomically and durably, by way of
 // name + ".tmp".

@@ -421,6 +421,31 @@ func TestCompaction(t *testing.T) {
 	}
 }
 
+// TestCompactionKeepsNumbers: numbers outlive all their statements.
+func TestCompactionKeepsNumbers(t *testing.T) {
+	fsys := disk.NewCrash()
+	c := config(fsys)
+	c.Slack = 1
+	d, err := Open(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		st := appendOne(t, stream(t, d, "s"), "x")
+		if _, err := d.Acknowledge(answer(t, st, ledger.CodeOK, nil)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	data, err := fsys.ReadFile("home/device/journal")
+	if err != nil || len(data) > 150 {
+		t.Fatalf("journal of %d bytes, %v", len(data), err)
+	}
+	d = open(t, fsys.Restart())
+	if st := appendOne(t, stream(t, d, "s"), "y"); st.First != 4 || len(contents(d)) != 1 {
+		t.Errorf("number %d, pending %v", st.First, contents(d))
+	}
+}
+
 // TestBroken: after a failed write or sync nothing is promised until the store is
 // opened again.
 func TestBroken(t *testing.T) {
