@@ -87,10 +87,10 @@ func (d HexDigest) MarshalText() ([]byte, error) { return []byte(hex.EncodeToStr
 // Micros is a time in microseconds since the Unix epoch; 0 is none.
 type Micros int64
 
-// String returns the time by RFC 3339, in UTC, with microseconds.
+// String returns the time by RFC 3339, in UTC, with microseconds; "none" for 0.
 func (m Micros) String() string {
 	if m == 0 {
-		return "no clock"
+		return "none"
 	}
 	return time.UnixMicro(int64(m)).UTC().Format("2006-01-02T15:04:05.000000Z")
 }
@@ -137,7 +137,7 @@ func (f *Finding) String() string {
 			line("", "and %d more", len(f.Readings)-i)
 			break
 		}
-		line(fmt.Sprintf("reading %d", r.Number), "%s  %s", r.Declared, clip(r.Content))
+		line(fmt.Sprintf("reading %d", r.Number), "%s  %s", declared(r.Declared), clip(r.Content))
 	}
 	line("media", "%s", f.Media)
 	line("stream", "%s on ledger %s", f.Stream, f.Chain)
@@ -151,6 +151,13 @@ func (f *Finding) String() string {
 		f.Signed, f.Validators, f.Power, f.TotalPower, f.Changes)
 	line("assuming", "%s", f.Assumption)
 	return b.String()
+}
+
+func declared(m Micros) string {
+	if m == 0 {
+		return "declared no time"
+	}
+	return "declared " + m.String()
 }
 
 // clip renders a content for a terminal: text if it is printable, else

@@ -85,7 +85,7 @@ func TestSelectSignatures(t *testing.T) {
 		{name: "second missing", have: []uint32{4, 3, 2, 0}, want: []uint32{0, 2, 3, 4}},
 		{name: "first missing", have: []uint32{1, 2, 3, 4}, refused: true, err: ErrNotEnoughPower},
 		{name: "none", refused: true, err: ErrNotEnoughPower},
-		{name: "twice", have: []uint32{0, 0}, refused: true},
+		{name: "twice", have: []uint32{0, 0, 1}, refused: true},
 		{name: "outside the set", have: []uint32{0, 1, 5}, refused: true},
 	}
 	for _, tt := range tests {

@@ -149,6 +149,10 @@ func fileVariants() []variant {
 			b[len(b)-1] ^= 1
 			return b
 		}},
+		{name: "checksum of another type", why: "text in place of bytes", check: CheckShape, file: func(b []byte) []byte {
+			b[len(b)-checksumSize] = 0x78
+			return reseal(b)
+		}},
 		{name: "long integer", why: "first is not in its shortest form", check: CheckShape, file: func(b []byte) []byte {
 			at := len(magic) + 1 + 1 + 17 // after form, array head and stream
 			return reseal(slices.Insert(b, at, 0x18))
