@@ -45,7 +45,9 @@ type batch struct {
 	sha512 hash.Hash
 	sha256 hash.Hash
 	buf    [96]byte // here, because what goes through hash.Hash would be allocated
+	fresh  int      // how many keys were not cached
 	spent  int      // work on naming bad signatures, in the unit of costOf
+	budget int      // how much of it there may be
 }
 
 // decodedSig is a signature ready for the equation.
@@ -70,7 +72,12 @@ func newBatch(cache *recent[PublicKey, *keyPoints]) *batch {
 // verify sets the verdict of every item whose verdict isn't true yet.
 func (b *batch) verify(items []Item, verdicts []bool) {
 	b.reset(items, verdicts)
+	defer b.release()
 	b.findKeys()
+	if len(b.pubs) == 1 && b.keys[0] == nil && b.verifyFirst() {
+		return
+	}
+	b.decodeKeys()
 	for i := range items {
 		if !verdicts[i] {
 			b.decode(i)
@@ -82,9 +89,31 @@ func (b *batch) verify(items []Item, verdicts []bool) {
 	case b.holds(0, len(b.sigs)):
 		b.accept(0, len(b.sigs))
 	default:
+		b.setBudget()
 		b.name(0, len(b.sigs))
 	}
-	b.release()
+}
+
+// verifyFirst verifies a single signature by a key that isn't cached: preparing the
+// key is worth it only once it has signed something. It reports false if there
+// are more signatures.
+func (b *batch) verifyFirst() bool {
+	only := -1
+	for i, ok := range b.verdicts {
+		if ok {
+			continue
+		}
+		if only >= 0 {
+			return false
+		}
+		only = i
+	}
+	it := &b.items[only]
+	b.verdicts[only] = Verify(it.Key, it.Message, it.Signature)
+	if b.verdicts[only] {
+		b.decodeKeys()
+	}
+	return true
 }
 
 // release drops what belongs to the caller; spent stays to be looked at.
@@ -98,10 +127,10 @@ func (b *batch) reset(items []Item, verdicts []bool) {
 	clear(b.keys)
 	b.keys = b.keys[:0]
 	clear(b.keyIndex)
-	b.spent = 0
+	b.fresh, b.spent, b.budget = b.fresh[:0], 0, 0
 }
 
-// findKeys gathers the distinct keys, decompressed.
+// findKeys gathers the distinct keys, and their points if they are cached.
 func (b *batch) findKeys() {
 	for i := range b.items {
 		if b.verdicts[i] {
@@ -116,17 +145,12 @@ func (b *batch) findKeys() {
 			b.pubs = append(b.pubs, *p)
 		}
 	}
-	missing := false
 	b.keyCache.with(func() {
 		for i := range b.pubs {
-			k, ok := b.keyCache.get(b.pubs[i])
+			k, _ := b.keyCache.get(b.pubs[i])
 			b.keys = append(b.keys, k)
-			missing = missing || !ok
 		}
 	})
-	if missing {
-		b.decodeKeys()
-	}
 	for len(b.sums) < len(b.keys) {
 		b.sums = append(b.sums, group.Accumulator{})
 	}
@@ -134,7 +158,6 @@ func (b *batch) findKeys() {
 
 // decodeKeys decompresses the keys that were not cached, and caches them.
 func (b *batch) decodeKeys() {
-	var fresh []int
 	for i, k := range b.keys {
 		if k != nil {
 			continue
@@ -145,10 +168,13 @@ func (b *batch) decodeKeys() {
 			continue
 		}
 		b.keys[i] = k
-		fresh = append(fresh, i)
+		b.fresh = append(b.fresh, int32(i))
+	}
+	if len(b.fresh) == 0 {
+		return
 	}
 	b.keyCache.with(func() {
-		for _, i := range fresh {
+		for _, i := range b.fresh {
 			b.keyCache.put(b.pubs[i], b.keys[i])
 		}
 	})
@@ -249,32 +275,36 @@ func (b *batch) accept(from, to int) {
 	}
 }
 
-// name finds the bad signatures in sigs[from:to], of which there is at least one.
-// It halves: if the equation over the left half holds, a bad one is in the right.
-// Each refusal is decided by Verify alone. When the work spent on halving
-// reaches its budget, all the rest goes to Verify.
+// name finds the bad signatures in sigs[from:to] by halving: if the equation over
+// the left half holds, a bad one is in the right. Every refusal is decided by
+// Verify alone, and when the work spent on halving reaches its budget, all that is
+// left goes to Verify.
 func (b *batch) name(from, to int) {
-	if to-from == 1 || b.spent > budgetPerSig*len(b.sigs) {
+	mid := (from + to) / 2
+	if mid == from || !b.affordable(mid-from) {
 		b.single(from, to)
 		return
 	}
-	mid := (from + to) / 2
-	if b.tryHalf(from, mid) {
+	if b.tryRange(from, mid) {
 		b.name(mid, to)
 		return
 	}
+	right := b.tryRange(mid, to) // before going on: it is cheap while it is large
 	b.name(from, mid)
-	if !b.tryHalf(mid, to) {
+	if !right {
 		b.name(mid, to)
 	}
 }
 
-// tryHalf accepts sigs[from:to] if the equation over them holds.
-func (b *batch) tryHalf(from, to int) bool {
-	if b.spent > budgetPerSig*len(b.sigs) {
+func (b *batch) affordable(n int) bool { return b.spent+b.costOf(n) <= b.budget }
+
+// tryRange accepts sigs[from:to] if the equation over them holds, and does nothing
+// if that is too much work.
+func (b *batch) tryRange(from, to int) bool {
+	if !b.affordable(to - from) {
 		return false
 	}
-	b.spent += costOf(to - from)
+	b.spent += b.costOf(to - from)
 	if !b.holds(from, to) {
 		return false
 	}
@@ -289,16 +319,29 @@ func (b *batch) single(from, to int) {
 	}
 }
 
-// budgetPerSig is the work, in the unit of costOf, that may be spent on halving
-// for each signature of a batch. A single verification is about 43 of them, the
-// batch itself 6, so that the whole stays below two single verifications.
-const budgetPerSig = 16
+// Costs, in a unit that is about a microsecond where they were measured. They bound
+// work and not time, so that the same input takes the same way on every machine;
+// only their ratios matter.
+const (
+	costSingle  = 43 // Verify
+	costDecode  = 5  // a signature
+	costKey     = 18 // a public key that was not cached
+	costHalving = 20 // the most that may be spent on halving, for each signature
+)
 
-// costOf is about how many microseconds holds takes for n signatures. Only ratios
-// matter: it bounds work, not time, so that it is the same on every machine.
-func costOf(n int) int {
-	if n < 80 {
-		return 12 + 4*n
+// costOf is what holds costs for n signatures, at most.
+func (b *batch) costOf(n int) int {
+	points := n + 2*min(n, len(b.keys))
+	if points < 80 {
+		return 15 + 4*points
 	}
-	return 130 + 5*n/2
+	return 130 + 5*points/2
+}
+
+// setBudget leaves for halving what keeps the whole, with all signatures verified
+// one by one in the end, below twice that.
+func (b *batch) setBudget() {
+	n := len(b.sigs)
+	rest := n*costSingle*8/10 - n*costDecode - len(b.fresh)*costKey - b.costOf(n)
+	b.spent, b.budget = 0, min(rest, n*costHalving)
 }

@@ -123,3 +123,46 @@ func BenchmarkVerify(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkNaming measures what naming the bad signatures costs, by 64 keys that
+// are cached, and by keys never seen before: compare with clean, and with n times
+// BenchmarkVerifyOne.
+func BenchmarkNaming(b *testing.B) {
+	for _, n := range []int{1, 2, 4, 16, 64, 1024} {
+		for _, pattern := range []struct {
+			name string
+			bad  func(i int) bool
+		}{
+			{"clean", func(int) bool { return false }},
+			{"first", func(i int) bool { return i == 0 }},
+			{"last", func(i int) bool { return i == n-1 }},
+			{"eighths", func(i int) bool { return i%8 == 0 }},
+			{"halves", func(i int) bool { return i%2 == 0 }},
+			{"all", func(int) bool { return true }},
+		} {
+			items := benchItems(n, min(n, 64))
+			fresh := benchItems(n, n)
+			for i := range items {
+				if pattern.bad(i) {
+					items[i].Signature[33] ^= 1
+					fresh[i].Signature[33] ^= 1
+				}
+			}
+			v := NewVerifier(VerifierConfig{Workers: 1})
+			v.Verify(items)
+			b.Run(fmt.Sprintf("cached/%s/n=%d", pattern.name, n), func(b *testing.B) {
+				for b.Loop() {
+					v.Verify(items)
+				}
+				b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*n), "ns/sig")
+			})
+			b.Run(fmt.Sprintf("fresh/%s/n=%d", pattern.name, n), func(b *testing.B) {
+				for b.Loop() {
+					v.keys.forget()
+					v.Verify(fresh)
+				}
+				b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*n), "ns/sig")
+			})
+		}
+	}
+}
