@@ -45,7 +45,7 @@ type batch struct {
 	sha512 hash.Hash
 	sha256 hash.Hash
 	buf    [96]byte // here, because what goes through hash.Hash would be allocated
-	fresh  int      // how many keys were not cached
+	fresh  []int32  // keys that were not cached
 	spent  int      // work on naming bad signatures, in the unit of costOf
 	budget int      // how much of it there may be
 }
