@@ -27,7 +27,7 @@ import (
 // default; the cache is what a small machine can spare.
 const (
 	defaultCacheBytes = 64 << 20
-	memTableBytes     = 32 << 20
+	defaultMemTable   = 32 << 20
 	walBytesPerSync   = 1 << 20
 )
 
@@ -38,6 +38,8 @@ type Options struct {
 	FS vfs.FS
 	// CacheBytes bounds Pebble's block cache; 0 means 64 MiB.
 	CacheBytes int64
+	// MemTableBytes bounds a memtable; 0 means 32 MiB.
+	MemTableBytes uint64
 	// Logger gets Pebble's own messages at debug level; nil drops them.
 	Logger *slog.Logger
 }
@@ -68,6 +70,9 @@ func Open(dir string, o Options) (*Engine, error) {
 	if o.CacheBytes <= 0 {
 		o.CacheBytes = defaultCacheBytes
 	}
+	if o.MemTableBytes == 0 {
+		o.MemTableBytes = defaultMemTable
+	}
 	if o.FS == nil {
 		o.FS = vfs.Default
 	}
@@ -84,7 +89,7 @@ func pebbleOptions(o Options, cache *pebble.Cache) *pebble.Options {
 	po := &pebble.Options{
 		FS:                          o.FS,
 		Cache:                       cache,
-		MemTableSize:                memTableBytes,
+		MemTableSize:                o.MemTableBytes,
 		MemTableStopWritesThreshold: 4,
 		L0CompactionThreshold:       4,
 		L0StopWritesThreshold:       24,
