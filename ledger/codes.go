@@ -43,6 +43,7 @@ const (
 	CodeUnknownOrganisation Code = 28
 	CodeBadPossession       Code = 29
 	CodeBadKey              Code = 30
+	CodeRetired             Code = 31
 )
 
 type codeInfo struct {
@@ -83,6 +84,7 @@ var codes = [...]codeInfo{
 	CodeUnknownOrganisation: {"unknown_organisation", "the ledger does not know this organisation; check its id", true},
 	CodeBadPossession:       {"bad_possession", "the proof of possession is not for this chain, organisation or key; make it again", false},
 	CodeBadKey:              {"bad_key", "the key is not a canonical ed25519 key of prime order; generate another", false},
+	CodeRetired:             {"retired", "the device is retired, or the stream closed, for good; enrol or open a new one", false},
 }
 
 // String returns the stable name, e.g. "bad_signature".

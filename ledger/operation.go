@@ -15,11 +15,15 @@ const (
 // Kind is the kind of an operation.
 type Kind uint64
 
-// The kinds. Numbers from 4 on are reserved by name in docs/spec/operation.md.
+// The kinds. Numbers from 8 on are reserved by name in docs/spec/operation.md.
 const (
 	KindEnrolDevice Kind = 1
 	KindOpenStream  Kind = 2
 	KindEnrolBridge Kind = 3
+	KindRotate      Kind = 4
+	KindSuspend     Kind = 5
+	KindResume      Kind = 6
+	KindRetire      Kind = 7
 )
 
 // String returns the kind's name.
@@ -31,11 +35,20 @@ func (k Kind) String() string {
 		return "open_stream"
 	case KindEnrolBridge:
 		return "enrol_bridge"
+	case KindRotate:
+		return "rotate"
+	case KindSuspend:
+		return "suspend"
+	case KindResume:
+		return "resume"
+	case KindRetire:
+		return "retire"
 	}
 	return fmt.Sprintf("kind_%d", uint64(k))
 }
 
-// Body is what an operation does: EnrolDevice, OpenStream or EnrolBridge.
+// Body is what an operation does: EnrolDevice, OpenStream, EnrolBridge, Rotate,
+// Suspend, Resume or Retire.
 type Body interface {
 	Kind() Kind
 	append(b []byte) []byte
@@ -148,6 +161,9 @@ func readBody(r *dcbor.Reader) Body {
 		}
 		return body
 	default:
+		if body := readDeviceBody(r, kind, n); body != nil {
+			return body
+		}
 		r.Fail(fmt.Errorf("no operation of %v has %d elements: %w", kind, n, dcbor.ErrValue))
 	}
 	return nil
@@ -158,7 +174,10 @@ func (e EnrolDevice) append(b []byte) []byte { return appendEnrol(b, KindEnrolDe
 func (e EnrolBridge) append(b []byte) []byte { return appendEnrol(b, KindEnrolBridge, e.Possession) }
 
 func appendEnrol(b []byte, k Kind, p *Possession) []byte {
-	b = dcbor.AppendUint(dcbor.AppendArray(b, 2), uint64(k))
+	return appendPossession(dcbor.AppendUint(dcbor.AppendArray(b, 2), uint64(k)), p)
+}
+
+func appendPossession(b []byte, p *Possession) []byte {
 	if p == nil || p.Sign1 == nil {
 		return dcbor.AppendBytes(b, nil) // refused when it is parsed
 	}
@@ -178,17 +197,21 @@ func PossessionOf(body Body) *Possession {
 		return v.Possession
 	case EnrolBridge:
 		return v.Possession
+	case Rotate:
+		return v.Possession
 	}
 	return nil
 }
 
 // checkPossession checks that a proof of possession was made for this operation.
+// Who owns the device of a rotation, only the records know.
 func (o *Operation) checkPossession() error {
 	p := PossessionOf(o.Body)
 	if p == nil {
 		return nil
 	}
-	if p.Chain != o.Chain || p.Organisation != o.Actor {
+	_, rotation := o.Body.(Rotate)
+	if p.Chain != o.Chain || (p.Organisation != o.Actor && !rotation) {
 		return Errorf(CodeBadPossession, "the proof of possession is for organisation %v on chain %q", p.Organisation, p.Chain)
 	}
 	return nil

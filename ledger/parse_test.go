@@ -235,6 +235,8 @@ func TestCommittedForm(t *testing.T) {
 func TestOperations(t *testing.T) {
 	for _, body := range []Body{
 		EnrolDevice{goodPossession(t, deviceKey)}, EnrolBridge{goodPossession(t, bridgeKey)}, OpenStream{testDevice, "temperature"},
+		Rotate{Device: testDevice, Closes: MaxNumber, Possession: goodPossession(t, bridgeKey)},
+		Suspend{testDevice}, Resume{testDevice}, Retire{testDevice},
 	} {
 		o := goodOperation(t, body)
 		if o.Body.Kind() != body.Kind() || o.Chain != testChain || o.Actor != testOrg || o.NotAfter != 1_790_000_600 {
@@ -248,7 +250,8 @@ func TestOperations(t *testing.T) {
 			t.Errorf("%v: %v", body.Kind(), err)
 		}
 		p := PossessionOf(o.Body)
-		if (p == nil) != (body.Kind() == KindOpenStream) || p != nil && !p.Verify() {
+		_, carries := map[Kind]bool{KindEnrolDevice: true, KindEnrolBridge: true, KindRotate: true}[body.Kind()]
+		if (p != nil) != carries || p != nil && !p.Verify() {
 			t.Errorf("%v: possession", body.Kind())
 		}
 	}
@@ -258,7 +261,7 @@ func TestOperations(t *testing.T) {
 	if e := (EnrolBridge{goodPossession(t, bridgeKey)}); e.BridgeID() != testBridge {
 		t.Error("bridge id")
 	}
-	for _, body := range []Body{nil, EnrolDevice{}, EnrolBridge{&Possession{}}, OpenStream{}} {
+	for _, body := range []Body{nil, EnrolDevice{}, EnrolBridge{&Possession{}}, OpenStream{}, Rotate{}, Rotate{Closes: MaxNumber + 1}} {
 		if _, err := SignOperation(adminKey, Operation{Chain: testChain, Actor: testOrg, Body: body}); CodeOf(err) != CodeMalformed {
 			t.Errorf("%v: %v", body, err)
 		}

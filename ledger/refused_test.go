@@ -222,7 +222,10 @@ func refusedOperations() []refusal {
 		return enrol(signPayload(deviceKey, FormatPossession, possessionPayload(change)))
 	}
 	good := signPayload(deviceKey, FormatPossession, possessionPayload(nil))
-	other := adminKey.Public()
+	other, kid := adminKey.Public(), deviceKey.Public().KeyID()
+	rotate := func(rest ...[]byte) []byte {
+		return arr(append([][]byte{num(4), bstr(testDevice[:]), bstr(kid[:])}, rest...)...)
+	}
 	list := []refusal{
 		{"version_2", "an unknown version", CodeMalformed, p(map[int][]byte{0: num(2)})},
 		{"chain_empty", "an empty chain id", CodeMalformed, p(map[int][]byte{1: tstr("")})},
@@ -232,7 +235,15 @@ func refusedOperations() []refusal {
 		{"not_after_negative", "a negative not_after", CodeMalformed, p(map[int][]byte{3: num(-1)})},
 		{"not_after_big", "a not_after of 2^63", CodeMalformed, p(map[int][]byte{3: unum(1 << 63)})},
 		{"kind_0", "kind 0", CodeMalformed, p(map[int][]byte{4: arr(num(0))})},
-		{"kind_reserved", "a reserved kind", CodeMalformed, p(map[int][]byte{4: arr(num(4), bstr(testDevice[:]))})},
+		{"kind_reserved", "a reserved kind", CodeMalformed, p(map[int][]byte{4: arr(num(8), bstr(testDevice[:]))})},
+		{"kind_unknown", "a kind beyond the reserved ones", CodeMalformed, p(map[int][]byte{4: arr(num(99), bstr(testDevice[:]))})},
+		{"suspend_extra", "an additional element in a suspension", CodeMalformed, p(map[int][]byte{4: arr(num(5), bstr(testDevice[:]), num(0))})},
+		{"retire_short", "a device of 15 bytes", CodeMalformed, p(map[int][]byte{4: arr(num(7), bstr(testDevice[:15]))})},
+		{"rotate_short", "a rotation without a proof of possession", CodeMalformed, p(map[int][]byte{4: rotate(num(0))})},
+		{"rotate_kid", "a rotation of a key id of 7 bytes", CodeMalformed, p(map[int][]byte{4: arr(num(4), bstr(testDevice[:]), bstr(kid[:7]), num(0), bstr(good))})},
+		{"rotate_closes", "a closing height of 2^63", CodeMalformed, p(map[int][]byte{4: rotate(unum(1<<63), bstr(good))})},
+		{"rotate_chain", "a rotation with a proof for another chain", CodeBadPossession, p(map[int][]byte{4: rotate(num(0),
+			bstr(signPayload(deviceKey, FormatPossession, possessionPayload(map[int][]byte{1: tstr("another")}))))})},
 		{"body_empty", "an empty body", CodeMalformed, p(map[int][]byte{4: arr()})},
 		{"body_extra", "an additional element in the body", CodeMalformed, p(map[int][]byte{4: arr(num(2), bstr(testDevice[:]), tstr("a"), num(0))})},
 		{"body_short", "an element is missing in the body", CodeMalformed, p(map[int][]byte{4: arr(num(2), bstr(testDevice[:]))})},

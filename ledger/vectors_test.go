@@ -210,6 +210,15 @@ func operationVector(t *testing.T, name string, o Operation) map[string]any {
 		v["possession"], v["makes"] = message("possession", "device", body.Possession.Sign1), body.DeviceID().String()
 	case EnrolBridge:
 		v["possession"], v["makes"] = message("possession", "bridge", body.Possession.Sign1), body.BridgeID().String()
+	case Rotate: // to the key that other vectors enrol as a bridge's
+		v["device"], v["old"], v["closes"] = body.Device.String(), body.Old.String(), u64(body.Closes)
+		v["possession"] = message("possession", "bridge", body.Possession.Sign1)
+	case Suspend:
+		v["device"] = body.Device.String()
+	case Resume:
+		v["device"] = body.Device.String()
+	case Retire:
+		v["device"] = body.Device.String()
 	}
 	return v
 }
@@ -218,6 +227,7 @@ func TestOperationVectors(t *testing.T) {
 	op := func(actor crypto.ID, body Body) Operation {
 		return Operation{Chain: testChain, Actor: actor, NotAfter: 1_790_000_600, Body: body}
 	}
+	rotation := Rotate{Device: testDevice, Old: deviceKey.Public().KeyID(), Closes: 1_000, Possession: goodPossession(t, bridgeKey)}
 	checkVectors(t, "operation.json", vectorFile{
 		Spec:  "docs/spec/operation.md",
 		About: "as in statement.json; makes is the id of what the operation makes.",
@@ -227,6 +237,11 @@ func TestOperationVectors(t *testing.T) {
 			operationVector(t, "enrol_bridge", op(testOrg, EnrolBridge{goodPossession(t, bridgeKey)})),
 			operationVector(t, "open_stream_by_organisation", op(testOrg, OpenStream{testDevice, "temperature"})),
 			operationVector(t, "open_stream_by_device", op(testDevice, OpenStream{testDevice, "temperature"})),
+			operationVector(t, "rotate_by_device", op(testDevice, rotation)),
+			operationVector(t, "rotate_by_organisation", op(testOrg, rotation)),
+			operationVector(t, "suspend", op(testOrg, Suspend{testDevice})),
+			operationVector(t, "resume", op(testOrg, Resume{testDevice})),
+			operationVector(t, "retire", op(testOrg, Retire{testDevice})),
 			operationVector(t, "open_stream_unicode", op(testOrg, OpenStream{testDevice, "Außentemperatur °C 温度"})),
 			operationVector(t, "not_after_zero", Operation{Chain: "c", Actor: testOrg, Body: OpenStream{testDevice, strings.Repeat("n", MaxName)}}),
 		},
