@@ -1,6 +1,7 @@
 package testnet
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -157,7 +158,7 @@ func appState(name string, admin, bridge crypto.PublicKey) ([]byte, error) {
 	if err := g.Check(); err != nil {
 		return nil, fmt.Errorf("testnet: genesis: %w", err)
 	}
-	return g.Encode(), nil
+	return json.Marshal(g)
 }
 
 // makeNodes makes the node homes with one genesis.

@@ -1,0 +1,89 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"mtmledger/crypto"
+)
+
+func newProve() *cobra.Command {
+	var (
+		t           target
+		stream, out string
+		first, last uint64
+		patience    time.Duration
+		asJSON      bool
+	)
+	cmd := &cobra.Command{
+		Use: "prove", Short: "Write the certificate of a reading",
+		Long: `Writes one file that proves readings of one statement: signed by this device's
+key valid then, on this stream, owned by this organisation then, in the log and
+committed at this height and time, in a state that more than two thirds of the
+validators signed.`,
+		Example: `  mtm prove --home ledger --stream cpu --number 7 --out reading.mtmcert
+  mtm verify reading.mtmcert --trust ledger/trust.json`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if stream == "" || first == 0 {
+				return usagef("--stream and --number are required; numbers begin at 1")
+			}
+			if last == 0 {
+				last = first
+			}
+			m, c, done, err := t.connect(cmd.Context())
+			if err != nil {
+				return err
+			}
+			defer done()
+			id, err := resolveStream(m, stream)
+			if err != nil {
+				return err
+			}
+			if out == "" {
+				out = fmt.Sprintf("%s-%d.mtmcert", id, first)
+			}
+			p, err := prove(cmd.Context(), c, id, first, last, out, patience)
+			if err != nil {
+				return err
+			}
+			return report(cmd, asJSON, p, fmt.Sprintf("%s: readings %d to %d of stream %s, %d bytes", out, first, last, id, p.Bytes))
+		},
+	}
+	t.flags(cmd)
+	jsonFlag(cmd, &asJSON)
+	cmd.Flags().StringVar(&stream, "stream", "", "name or id of the stream")
+	cmd.Flags().Uint64Var(&first, "number", 0, "number of the reading, from 1")
+	cmd.Flags().Uint64Var(&last, "last", 0, "last number of a range within one statement (default: --number)")
+	cmd.Flags().StringVar(&out, "out", "", "file to write (default: STREAM-NUMBER.mtmcert)")
+	cmd.Flags().DurationVar(&patience, "wait", 10*time.Second, "how long to wait for the block that signs the reading's state")
+	return cmd
+}
+
+// proven is the JSON form of a written certificate.
+type proven struct {
+	Certificate string    `json:"certificate"`
+	Stream      crypto.ID `json:"stream"`
+	First       uint64    `json:"first"`
+	Last        uint64    `json:"last"`
+	Bytes       int       `json:"bytes"`
+}
+
+// prove fetches a certificate and writes it.
+func prove(ctx context.Context, c ledgerClient, stream crypto.ID, first, last uint64, out string, patience time.Duration) (proven, error) {
+	file, err := certificate(ctx, c, stream, first, last, patience)
+	if err != nil {
+		return proven{}, fmt.Errorf("reading %d of stream %s: %w", first, stream, err)
+	}
+	if err := os.MkdirAll(filepath.Dir(out), 0o755); err != nil {
+		return proven{}, err
+	}
+	if err := os.WriteFile(out, file, 0o644); err != nil {
+		return proven{}, err
+	}
+	return proven{out, stream, first, last, len(file)}, nil
+}

@@ -1,0 +1,83 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"mtmledger/ledger/proof"
+)
+
+func newVerify() *cobra.Command {
+	var (
+		trust  string
+		asJSON bool
+	)
+	cmd := &cobra.Command{
+		Use: "verify CERTIFICATE", Short: "Check a certificate offline against a trust root",
+		Long: `Checks a certificate offline: nothing but the file and the trust root is read.
+mtm-verify does the same as a small program of its own.`,
+		Example: "  mtm verify reading.mtmcert --trust trust.json",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if trust == "" {
+				return usagef("--trust is required: the trust root that you pinned")
+			}
+			finding, err := verifyFile(args[0], trust)
+			var refusal *proof.Refusal
+			if err != nil && !errors.As(err, &refusal) {
+				return err
+			}
+			if refusal != nil {
+				if asJSON {
+					if err := report(cmd, true, verdict{Check: refusal.Check, Reason: refusal.Err.Error()}); err != nil {
+						return err
+					}
+				}
+				return withHint(fmt.Errorf("refused: %w", refusal), "don't rely on %s; ask for it again, and check that the trust root is this ledger's", args[0])
+			}
+			return report(cmd, asJSON, verdict{Accepted: true, Finding: finding}, "accepted\n"+finding.String())
+		},
+	}
+	jsonFlag(cmd, &asJSON)
+	cmd.Flags().StringVar(&trust, "trust", "", "file with the trust root (required)")
+	return cmd
+}
+
+// verdict is the JSON form of a verification.
+type verdict struct {
+	Accepted bool        `json:"accepted"`
+	Check    proof.Check `json:"check,omitempty"`
+	Reason   string      `json:"reason,omitempty"`
+	*proof.Finding
+}
+
+// verifyFile verifies a certificate file against a trust root file.
+func verifyFile(certificate, trust string) (*proof.Finding, error) {
+	pinned, err := readAtMost(trust, proof.MaxTrustRoot)
+	if err != nil {
+		return nil, err
+	}
+	root, err := proof.ParseTrustRoot(pinned)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", trust, err)
+	}
+	file, err := readAtMost(certificate, proof.MaxSize)
+	if err != nil {
+		return nil, err
+	}
+	return proof.Verify(file, root)
+}
+
+// readAtMost reads one byte more than a reader of the format takes, at most.
+func readAtMost(name string, limit int64) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, limit+1))
+}
