@@ -5,9 +5,8 @@ import (
 	"mtmledger/internal/dcbor"
 )
 
-// The operations on a device that is enrolled. Each is one file's worth of
-// docs/spec/operation.md; they take effect in the block after the one that
-// holds them.
+// The operations on a device that is enrolled. They take effect in the block
+// after the one that holds them.
 
 // Rotate replaces a key of a device by a new one, which opens in the next block.
 // The actor is the device itself or the organisation that owns it, for a device

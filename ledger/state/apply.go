@@ -66,6 +66,8 @@ func (v *View) applyStatement(s *ledger.Statement, latest int64, maxGaps uint64)
 		return ledger.CodeUnknownStream
 	case head.Device != s.Device:
 		return ledger.CodeWrongDevice
+	case head.Status != record.StatusActive:
+		return activeCode(head.Status)
 	}
 	for i := range s.Readings {
 		if s.Readings[i].Time > latest {

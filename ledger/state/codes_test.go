@@ -82,6 +82,19 @@ var statementCases = []struct {
 		set(t, c, record.DeviceRow(d.ID, c.Height+1), record.Device{Organisation: d.Organisation.ID, Status: record.StatusSuspended}.Encode())
 		return c.Streams[0].At(1, 1)
 	}},
+	{"device retired", ledger.CodeRetired, func(t *testing.T, c *simtest.Chain) []byte {
+		c.Block(byOwner(c, ledger.Retire{Device: c.Devices[0].ID}))
+		return c.Streams[0].At(1, 1)
+	}},
+	{"key replaced at once", ledger.CodeKeyClosed, func(t *testing.T, c *simtest.Chain) []byte {
+		c.Block(byOwner(c, rotation(c, "new", 0)))
+		return c.Streams[0].At(1, 1)
+	}},
+	{"key replaced, drained", ledger.CodeKeyClosed, func(t *testing.T, c *simtest.Chain) []byte {
+		c.Block(byOwner(c, rotation(c, "new", c.Height+3)))
+		c.Block()
+		return c.Streams[0].At(1, 1)
+	}},
 	{"stream not opened", ledger.CodeUnknownStream, func(t *testing.T, c *simtest.Chain) []byte {
 		return c.Devices[0].NewStream("closed").At(1, 1)
 	}},
@@ -93,6 +106,11 @@ var statementCases = []struct {
 	{"stream of another device", ledger.CodeWrongDevice, func(t *testing.T, c *simtest.Chain) []byte {
 		s := *c.Streams[0]
 		s.Device = c.Devices[1]
+		return s.At(1, 1)
+	}},
+	{"stream closed", ledger.CodeRetired, func(t *testing.T, c *simtest.Chain) []byte {
+		s := c.Streams[0]
+		set(t, c, record.StreamRow(s.ID), record.StreamHead{Device: s.Device.ID, Status: record.StatusRetired}.Encode())
 		return s.At(1, 1)
 	}},
 	{"clock ahead", ledger.CodeClockAhead, func(t *testing.T, c *simtest.Chain) []byte {
@@ -321,6 +339,71 @@ var txCases = []struct {
 		set(t, c, record.DeviceRow(d.ID, 2), record.Device{Organisation: o.ID, Status: record.StatusSuspended}.Encode())
 		return c.Operation(o.Key, o.ID, openNew(c))
 	}},
+	{"rotation of an unknown device", ledger.CodeUnknownDevice, func(t *testing.T, c *simtest.Chain) []byte {
+		r := rotation(c, "new", 0)
+		r.Device = crypto.ID{7}
+		return byOwner(c, r)
+	}},
+	{"rotation by another organisation", ledger.CodeNotOwner, func(t *testing.T, c *simtest.Chain) []byte {
+		o := c.Organisations[1]
+		return c.Operation(o.Key, o.ID, rotation(c, "new", 0))
+	}},
+	{"rotation by another device", ledger.CodeNotOwner, func(t *testing.T, c *simtest.Chain) []byte {
+		d := c.Devices[1]
+		return c.Operation(d.Key, d.ID, rotation(c, "new", 0))
+	}},
+	{"rotation with another organisation's proof", ledger.CodeBadPossession, func(t *testing.T, c *simtest.Chain) []byte {
+		r := rotation(c, "new", 0)
+		r.Possession = c.Possession(simtest.Key("new"), c.Organisations[1].ID)
+		return byOwner(c, r)
+	}},
+	{"rotation with a forged proof", ledger.CodeBadPossession, func(t *testing.T, c *simtest.Chain) []byte {
+		r := rotation(c, "new", 0)
+		r.Possession = forgedPossession(t, c, c.Organisations[0].ID)
+		return byOwner(c, r)
+	}},
+	{"rotation of a suspended device", ledger.CodeSuspended, func(t *testing.T, c *simtest.Chain) []byte {
+		c.Block(byOwner(c, ledger.Suspend{Device: c.Devices[0].ID}))
+		return byOwner(c, rotation(c, "new", 0))
+	}},
+	{"rotation of an unknown key", ledger.CodeUnknownKey, func(t *testing.T, c *simtest.Chain) []byte {
+		r := rotation(c, "new", 0)
+		r.Old = crypto.KeyID{1}
+		return byOwner(c, r)
+	}},
+	{"rotation of a closing key", ledger.CodeKeyClosed, func(t *testing.T, c *simtest.Chain) []byte {
+		c.Block(byOwner(c, rotation(c, "new", 1000)))
+		return byOwner(c, rotation(c, "newer", 0))
+	}},
+	{"rotation to the same key", ledger.CodeExists, func(t *testing.T, c *simtest.Chain) []byte {
+		return byOwner(c, rotation(c, c.Devices[0].Name, 0))
+	}},
+	{"suspension by the device", ledger.CodeNotOwner, func(t *testing.T, c *simtest.Chain) []byte {
+		d := c.Devices[0]
+		return c.Operation(d.Key, d.ID, ledger.Suspend{Device: d.ID})
+	}},
+	{"suspension of an unknown device", ledger.CodeUnknownDevice, func(t *testing.T, c *simtest.Chain) []byte {
+		return byOwner(c, ledger.Suspend{Device: crypto.ID{7}})
+	}},
+	{"suspended twice", ledger.CodeExists, func(t *testing.T, c *simtest.Chain) []byte {
+		c.Block(byOwner(c, ledger.Suspend{Device: c.Devices[0].ID}))
+		return byOwner(c, ledger.Suspend{Device: c.Devices[0].ID})
+	}},
+	{"resumed while active", ledger.CodeExists, func(t *testing.T, c *simtest.Chain) []byte {
+		return byOwner(c, ledger.Resume{Device: c.Devices[0].ID})
+	}},
+	{"resumed after it was retired", ledger.CodeRetired, func(t *testing.T, c *simtest.Chain) []byte {
+		c.Block(byOwner(c, ledger.Retire{Device: c.Devices[0].ID}))
+		return byOwner(c, ledger.Resume{Device: c.Devices[0].ID})
+	}},
+	{"stream of a retired device", ledger.CodeRetired, func(t *testing.T, c *simtest.Chain) []byte {
+		c.Block(byOwner(c, ledger.Retire{Device: c.Devices[0].ID}))
+		return byOwner(c, openNew(c))
+	}},
+	{"retired device as actor", ledger.CodeRetired, func(t *testing.T, c *simtest.Chain) []byte {
+		c.Block(byOwner(c, ledger.Retire{Device: c.Devices[0].ID}))
+		return c.Devices[0].NewStream("new").Open()
+	}},
 	{"stream opened twice", ledger.CodeExists, func(t *testing.T, c *simtest.Chain) []byte {
 		return c.Streams[0].OpenByOwner()
 	}},
@@ -328,6 +411,19 @@ var txCases = []struct {
 
 func openNew(c *simtest.Chain) ledger.Body {
 	return ledger.OpenStream{Device: c.Devices[0].ID, Name: "new"}
+}
+
+// byOwner signs an operation of organisation 0.
+func byOwner(c *simtest.Chain, body ledger.Body) []byte {
+	o := c.Organisations[0]
+	return c.Operation(o.Key, o.ID, body)
+}
+
+// rotation replaces the first key of device 0.
+func rotation(c *simtest.Chain, key string, closes uint64) ledger.Rotate {
+	d := c.Devices[0]
+	return ledger.Rotate{Device: d.ID, Old: d.Key.Public().KeyID(), Closes: closes,
+		Possession: c.Possession(simtest.Key(key), c.Organisations[0].ID)}
 }
 
 func notAfter(c *simtest.Chain, seconds int64) []byte {
@@ -399,7 +495,7 @@ func TestEveryCode(t *testing.T) {
 	for _, c := range txCases {
 		seen[c.code] = true
 	}
-	for code := ledger.CodeOK; code.String() != "" && code <= ledger.CodeBadKey; code++ {
+	for code := ledger.CodeOK; code.String() != "" && code <= ledger.CodeRetired; code++ {
 		if _, ok := notHere[code]; ok == seen[code] {
 			t.Errorf("%v: tested %v", code, seen[code])
 		}

@@ -51,7 +51,7 @@ func enrolBridge(c *change) ledger.Code {
 
 // enrolKey gives a principal a key that may sign from the next block on.
 func (c *change) enrolKey(principal crypto.ID, key crypto.PublicKey) {
-	row := record.Key{Public: key, Opens: c.b.Height + 1}
+	row := record.Key{Public: key, Opens: c.next()}
 	c.put(record.KeyRow(principal, key.KeyID()), row.Encode())
 }
 
@@ -63,10 +63,4 @@ func (c *change) organisationActs() ledger.Code {
 		return ledger.CodeUnknownOrganisation
 	}
 	return ledger.CodeOK
-}
-
-func (c *change) device(id crypto.ID) (record.Device, bool) {
-	device, found, err := deviceAt(c.v, id, c.b.Height)
-	c.v.fail(err)
-	return device, found
 }

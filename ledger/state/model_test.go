@@ -36,10 +36,10 @@ func newModel(t *rapid.T) *model {
 	}
 	for i, o := range c.Organisations {
 		n.orgs = append(n.orgs, o.Name)
-		n.bridges[fmt.Sprint("bridge ", i)] = naivePrincipal{org: o.Name}
+		n.bridges[fmt.Sprint("bridge ", i)] = enrolled(fmt.Sprint("bridge ", i), o.Name, 0)
 	}
 	for _, d := range c.Devices {
-		n.devices[d.Name] = naivePrincipal{org: d.Organisation.Name, since: 1}
+		n.devices[d.Name] = enrolled(d.Name, d.Organisation.Name, 1)
 	}
 	for _, s := range c.Streams {
 		n.streams[s.Device.Name+"/"+s.Name] = &naiveStream{device: s.Device.Name, owner: s.Device.Organisation.Name}
@@ -64,6 +64,10 @@ var (
 	usualBridges = []string{"bridge 0", "bridge 0", "bridge 0", "bridge 1"}
 	usualStreams = []string{"stream 0", "stream 0"}
 
+	usualKinds = []string{"enrol_device", "enrol_bridge", "open_stream", "open_stream", "rotate"}
+	rareKinds  = []string{"rotate", "suspend", "resume", "resume", "retire"}
+	spareKeys  = []string{"spare 0", "spare 1", "spare 2", "spare 3"}
+
 	streamNames = []string{"stream 0", "stream 1"}
 )
 
@@ -77,13 +81,18 @@ func (m *model) drawOperation(t *rapid.T) intent {
 	if len(m.past) > 0 && rarely(t, "replay") {
 		return intent{kind: "replay", replay: rapid.IntRange(0, len(m.past)-1).Draw(t, "which")}
 	}
-	i := intent{kind: rapid.SampledFrom([]string{"enrol_device", "enrol_bridge", "open_stream", "open_stream"}).Draw(t, "kind")}
+	i := intent{kind: pick(t, "kind", usualKinds, rareKinds)}
 	i.actor = pick(t, "actor", orgNames, orgNames, orgNames, deviceNames)
-	i.signer = i.actor
+	i.signer = m.current(i.actor)
 	if rarely(t, "another signer") {
-		i.signer = pick(t, "signer", orgNames, deviceNames)
+		i.signer = pick(t, "signer", orgNames, deviceNames, spareKeys)
 	}
+	i.org = i.actor
 	switch i.kind {
+	case "rotate":
+		m.drawRotation(t, &i)
+	case "suspend", "resume", "retire":
+		i.subject = pick(t, "device", usualDevices, deviceNames)
 	case "enrol_device":
 		i.subject = pick(t, "device", deviceNames)
 	case "enrol_bridge":
@@ -96,8 +105,32 @@ func (m *model) drawOperation(t *rapid.T) intent {
 	if rarely(t, "late") {
 		i.notAfter = m.next() + rapid.SampledFrom([]int64{-1, -100, ledger.MaxNotAfter + 1}).Draw(t, "not after")
 	}
-	i.forged = i.kind != "open_stream" && rarely(t, "forged")
+	i.forged = slices.Contains([]string{"enrol_device", "enrol_bridge", "rotate"}, i.kind) && rarely(t, "forged")
 	return i
+}
+
+func (m *model) drawRotation(t *rapid.T, i *intent) {
+	i.subject = pick(t, "device", usualDevices, deviceNames)
+	i.key = pick(t, "new key", spareKeys)
+	i.old = m.current(i.subject)
+	if rarely(t, "another old key") {
+		i.old = pick(t, "old key", deviceNames, spareKeys)
+	}
+	i.closes = rapid.SampledFrom([]uint64{0, 1, 2, 5, 1000}).Draw(t, "closes")
+	if i.closes > 0 {
+		i.closes += m.c.Height
+	}
+	if i.org = m.n.devices[i.subject].org; i.org == "" || rarely(t, "another organisation") {
+		i.org = pick(t, "organisation", orgNames)
+	}
+}
+
+// current is the name of the newest key of whoever has a name, which is usually the valid one.
+func (m *model) current(name string) string {
+	if keys := m.n.devices[name].keys; len(keys) > 0 {
+		return keys[len(keys)-1].name
+	}
+	return name
 }
 
 // next is the time of the next block in seconds.
@@ -111,14 +144,17 @@ func (m *model) drawBatch(t *rapid.T) intent {
 	}
 	i.forged = rarely(t, "forged")
 	for range rapid.IntRange(1, 6).Draw(t, "statements") {
-		i.items = append(i.items, drawItem(t))
+		i.items = append(i.items, m.drawItem(t))
 	}
 	return i
 }
 
-func drawItem(t *rapid.T) item {
+func (m *model) drawItem(t *rapid.T) item {
 	s := item{device: pick(t, "device", usualDevices, deviceNames), count: rapid.IntRange(1, 4).Draw(t, "count")}
-	s.signer = s.device
+	s.signer = m.current(s.device)
+	if keys := m.n.devices[s.device].keys; len(keys) > 1 && rapid.IntRange(0, 3).Draw(t, "older key") == 0 {
+		s.signer = keys[len(keys)-2].name
+	}
 	s.stream = s.device + "/" + pick(t, "stream", usualStreams, streamNames)
 	s.first = rapid.Uint64Range(1, 24).Draw(t, "first")
 	if !rarely(t, "usual") {
@@ -126,7 +162,7 @@ func drawItem(t *rapid.T) item {
 	}
 	switch rapid.IntRange(0, 6).Draw(t, "fault") {
 	case 0:
-		s.signer = pick(t, "signer", deviceNames)
+		s.signer = pick(t, "signer", deviceNames, spareKeys)
 	case 1:
 		s.stream = pick(t, "device", deviceNames) + "/" + pick(t, "stream", streamNames)
 	case 2:
@@ -161,24 +197,40 @@ func (m *model) streamID(name string) crypto.ID {
 
 func (m *model) operationBytes(t *rapid.T, i intent) []byte {
 	var body ledger.Body
+	subject := m.id(i.subject)
 	switch i.kind {
 	case "open_stream":
 		body = ledger.OpenStream{Device: m.id(i.device), Name: i.subject[len(i.device)+1:]}
-	default:
-		p := m.c.Possession(simtest.Key(i.subject), m.id(i.actor))
-		if i.forged {
-			raw := bytes.Clone(p.Bytes())
-			raw[len(raw)-1] ^= 1
-			var err error
-			if p, err = ledger.ParsePossession(raw); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if body = (ledger.EnrolDevice{Possession: p}); i.kind == "enrol_bridge" {
-			body = ledger.EnrolBridge{Possession: p}
-		}
+	case "enrol_device":
+		body = ledger.EnrolDevice{Possession: m.possession(t, i, i.subject)}
+	case "enrol_bridge":
+		body = ledger.EnrolBridge{Possession: m.possession(t, i, i.subject)}
+	case "rotate":
+		old := simtest.Key(i.old).Public().KeyID()
+		body = ledger.Rotate{Device: subject, Old: old, Closes: i.closes, Possession: m.possession(t, i, i.key)}
+	case "suspend":
+		body = ledger.Suspend{Device: subject}
+	case "resume":
+		body = ledger.Resume{Device: subject}
+	case "retire":
+		body = ledger.Retire{Device: subject}
 	}
 	return m.c.SignOperation(simtest.Key(i.signer), ledger.Operation{Chain: m.c.ID, Actor: m.id(i.actor), NotAfter: i.notAfter, Body: body})
+}
+
+// possession is a proof of the named key, or one that its key did not sign.
+func (m *model) possession(t *rapid.T, i intent, key string) *ledger.Possession {
+	p := m.c.Possession(simtest.Key(key), m.id(i.org))
+	if !i.forged {
+		return p
+	}
+	raw := bytes.Clone(p.Bytes())
+	raw[len(raw)-1] ^= 1
+	p, err := ledger.ParsePossession(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
 }
 
 func (m *model) batchBytes(t *rapid.T, i intent) []byte {
@@ -294,11 +346,20 @@ func (m *model) compareRows(t *rapid.T) {
 		}
 		count++
 	}
+	changes := 0
 	for name, d := range m.n.devices {
-		key := simtest.Key(name).Public()
-		m.row(t, name, record.DeviceRow(m.id(name), d.since), record.Device{Organisation: m.id(d.org)}.Encode())
-		m.row(t, name, record.OrganisationDeviceRow(m.id(d.org), m.id(name)), record.Since{Height: d.since}.Encode())
-		m.row(t, name, record.KeyRow(m.id(name), key.KeyID()), record.Key{Public: key, Opens: d.since + 1}.Encode())
+		org := m.id(d.org)
+		m.row(t, name, record.DeviceRow(m.id(name), d.since), record.Device{Organisation: org}.Encode())
+		m.row(t, name, record.OrganisationDeviceRow(org, m.id(name)), record.Since{Height: d.since}.Encode())
+		for _, k := range d.keys {
+			key := simtest.Key(k.name).Public()
+			m.row(t, name, record.KeyRow(m.id(name), key.KeyID()), record.Key{Public: key, Opens: k.opens, Closes: k.closes}.Encode())
+		}
+		for _, s := range d.status {
+			row := record.Device{Organisation: org, Status: statusOf[s.code]}
+			m.row(t, name, record.DeviceRow(m.id(name), s.from), row.Encode())
+			changes++
+		}
 	}
 	devices, operations := 0, 0
 	for _, k := range m.c.Store.Keys() {
@@ -311,11 +372,17 @@ func (m *model) compareRows(t *rapid.T) {
 			operations++
 		}
 	}
-	if count != 0 || devices != len(m.n.devices) || operations != len(m.n.done) {
+	if count != 0 || devices != len(m.n.devices)+changes || operations != len(m.n.done) {
 		t.Fatalf("rows too few (+) or too many (-): %d of streams; %d devices, want %d; %d operations, want %d",
-			count, devices, len(m.n.devices), operations, len(m.n.done))
+			count, devices, len(m.n.devices)+changes, operations, len(m.n.done))
 	}
 	m.compareLog(t)
+}
+
+var statusOf = map[ledger.Code]record.Status{
+	ledger.CodeOK:        record.StatusActive,
+	ledger.CodeSuspended: record.StatusSuspended,
+	ledger.CodeRetired:   record.StatusRetired,
 }
 
 // compareLog compares the log, and the block row of the last entry.
@@ -371,6 +438,7 @@ func TestModel(t *testing.T) {
 	for _, code := range []ledger.Code{
 		ledger.CodeOK, ledger.CodeUsed, ledger.CodeTooManyGaps, ledger.CodeUnknownStream, ledger.CodeUnknownDevice,
 		ledger.CodeReplayed, ledger.CodeExists, ledger.CodeNotOwner, ledger.CodeBadSignature, ledger.CodeClockAhead,
+		ledger.CodeKeyClosed, ledger.CodeSuspended, ledger.CodeRetired, ledger.CodeUnknownKey,
 	} {
 		if seen[code] == 0 {
 			t.Errorf("%v never happened: the test does not test it", code)

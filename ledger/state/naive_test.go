@@ -22,8 +22,20 @@ type naive struct {
 }
 
 type naivePrincipal struct {
-	org   string
-	since uint64
+	org    string
+	since  uint64
+	keys   []naiveKey
+	status []naiveStatus // changes, oldest first
+}
+
+type naiveKey struct {
+	name          string
+	opens, closes uint64 // closes 0: never
+}
+
+type naiveStatus struct {
+	from uint64
+	code ledger.Code // OK, suspended or retired
 }
 
 type naiveStream struct {
@@ -33,9 +45,12 @@ type naiveStream struct {
 
 // intent is what a transaction or statement of the test is meant to be, by names.
 type intent struct {
-	kind     string // enrol_device, enrol_bridge, open_stream, batch
+	kind     string // of the operation, or batch
 	actor    string // organisation or device; the bridge of a batch
-	signer   string // whose key signs
+	signer   string // the key that signs
+	org      string // that a possession is for
+	key, old string // of a rotation
+	closes   uint64
 	subject  string // device, bridge or stream
 	device   string // of the stream
 	notAfter int64
@@ -53,19 +68,42 @@ type item struct {
 	inputs                 bool
 }
 
-func (n *naive) knownBefore(m map[string]naivePrincipal, name string) bool {
+// signer is the code of a signature by a key of a principal of m, whatever its bytes.
+func (n *naive) signer(m map[string]naivePrincipal, name, key string, unknown ledger.Code) ledger.Code {
 	p, ok := m[name]
-	return ok && p.since < n.height
+	if !ok || p.since >= n.height {
+		return unknown
+	}
+	if code := p.statusAt(n.height); code != ledger.CodeOK {
+		return code
+	}
+	for _, k := range p.keys {
+		switch {
+		case k.name != key || k.opens > n.height:
+		case k.closes != 0 && k.closes <= n.height:
+			return ledger.CodeKeyClosed
+		default:
+			return ledger.CodeOK
+		}
+	}
+	return ledger.CodeUnknownKey
+}
+
+func (p naivePrincipal) statusAt(height uint64) (code ledger.Code) {
+	for _, s := range p.status {
+		if s.from <= height {
+			code = s.code
+		}
+	}
+	return code
 }
 
 // batch returns the code of the whole, or the codes of the statements.
 func (n *naive) batch(i intent) (ledger.Code, []ledger.Code) {
-	switch {
-	case !n.knownBefore(n.bridges, i.actor):
-		return ledger.CodeUnknownBridge, nil
-	case i.signer != i.actor:
-		return ledger.CodeUnknownKey, nil
-	case i.forged:
+	if code := n.signer(n.bridges, i.actor, i.signer, ledger.CodeUnknownBridge); code != ledger.CodeOK {
+		return code, nil
+	}
+	if i.forged {
 		return ledger.CodeBadSignature, nil
 	}
 	var codes []ledger.Code
@@ -76,13 +114,13 @@ func (n *naive) batch(i intent) (ledger.Code, []ledger.Code) {
 }
 
 func (n *naive) statement(s item) ledger.Code {
-	switch {
-	case s.garbage:
+	if s.garbage {
 		return ledger.CodeMalformed
-	case !n.knownBefore(n.devices, s.device):
-		return ledger.CodeUnknownDevice
-	case s.signer != s.device:
-		return ledger.CodeUnknownKey
+	}
+	if code := n.signer(n.devices, s.device, s.signer, ledger.CodeUnknownDevice); code != ledger.CodeOK {
+		return code
+	}
+	switch {
 	case s.broken:
 		return ledger.CodeBadSignature
 	case s.inputs:
@@ -127,11 +165,15 @@ func gapsOf(used []uint64) (gaps [][2]uint64) {
 
 func (n *naive) operation(i intent, digest string) ledger.Code {
 	isOrg := slices.Contains(n.orgs, i.actor)
-	switch {
-	case !isOrg && !n.knownBefore(n.devices, i.actor):
-		return ledger.CodeUnknownActor
-	case i.signer != i.actor:
+	if isOrg && i.signer != i.actor {
 		return ledger.CodeUnknownKey
+	}
+	if !isOrg {
+		if code := n.signer(n.devices, i.actor, i.signer, ledger.CodeUnknownActor); code != ledger.CodeOK {
+			return code
+		}
+	}
+	switch {
 	case n.done[digest]:
 		return ledger.CodeReplayed
 	case i.notAfter < n.now:
@@ -152,6 +194,10 @@ func (n *naive) change(i intent, isOrg bool) ledger.Code {
 		return n.enrol(i, isOrg, n.devices)
 	case "enrol_bridge":
 		return n.enrol(i, isOrg, n.bridges)
+	case "rotate":
+		return n.rotate(i)
+	case "suspend", "resume", "retire":
+		return n.setStatus(i)
 	}
 	device, known := n.devices[i.device]
 	switch {
@@ -159,6 +205,8 @@ func (n *naive) change(i intent, isOrg bool) ledger.Code {
 		return ledger.CodeUnknownDevice
 	case i.actor != device.org && i.actor != i.device:
 		return ledger.CodeNotOwner
+	case device.statusAt(n.height+1) != ledger.CodeOK:
+		return device.statusAt(n.height + 1)
 	case n.streams[i.subject] != nil:
 		return ledger.CodeExists
 	}
@@ -176,7 +224,62 @@ func (n *naive) enrol(i intent, isOrg bool, m map[string]naivePrincipal) ledger.
 	case exists:
 		return ledger.CodeExists
 	}
-	m[i.subject] = naivePrincipal{org: i.actor, since: n.height}
+	m[i.subject] = enrolled(i.subject, i.actor, n.height)
+	return ledger.CodeOK
+}
+
+// enrolled is a principal whose first key has its name.
+func enrolled(name, org string, height uint64) naivePrincipal {
+	return naivePrincipal{org: org, since: height, keys: []naiveKey{{name: name, opens: height + 1}}}
+}
+
+func (n *naive) rotate(i intent) ledger.Code {
+	d, known := n.devices[i.subject]
+	switch {
+	case i.forged:
+		return ledger.CodeBadPossession
+	case !known:
+		return ledger.CodeUnknownDevice
+	case i.actor != d.org && i.actor != i.subject:
+		return ledger.CodeNotOwner
+	case i.org != d.org:
+		return ledger.CodeBadPossession
+	case d.statusAt(n.height+1) != ledger.CodeOK:
+		return d.statusAt(n.height + 1)
+	}
+	old := slices.IndexFunc(d.keys, func(k naiveKey) bool { return k.name == i.old })
+	switch {
+	case old < 0:
+		return ledger.CodeUnknownKey
+	case d.keys[old].closes != 0:
+		return ledger.CodeKeyClosed
+	case slices.ContainsFunc(d.keys, func(k naiveKey) bool { return k.name == i.key }):
+		return ledger.CodeExists
+	}
+	d.keys = slices.Clone(d.keys)
+	d.keys[old].closes = max(i.closes, n.height+1)
+	d.keys = append(d.keys, naiveKey{name: i.key, opens: n.height + 1})
+	n.devices[i.subject] = d
+	return ledger.CodeOK
+}
+
+func (n *naive) setStatus(i intent) ledger.Code {
+	d, known := n.devices[i.subject]
+	now := d.statusAt(n.height + 1)
+	to := map[string]ledger.Code{"suspend": ledger.CodeSuspended, "resume": ledger.CodeOK, "retire": ledger.CodeRetired}[i.kind]
+	switch {
+	case !known:
+		return ledger.CodeUnknownDevice
+	case i.actor != d.org:
+		return ledger.CodeNotOwner
+	case now == to:
+		return ledger.CodeExists
+	case now == ledger.CodeRetired:
+		return ledger.CodeRetired
+	}
+	d.status = slices.DeleteFunc(slices.Clone(d.status), func(s naiveStatus) bool { return s.from == n.height+1 })
+	d.status = append(d.status, naiveStatus{from: n.height + 1, code: to})
+	n.devices[i.subject] = d
 	return ledger.CodeOK
 }
 

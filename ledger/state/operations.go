@@ -21,6 +21,14 @@ func ruleFor(kind ledger.Kind) rule {
 		return openStream
 	case ledger.KindEnrolBridge:
 		return enrolBridge
+	case ledger.KindRotate:
+		return rotate
+	case ledger.KindSuspend:
+		return suspend
+	case ledger.KindResume:
+		return resume
+	case ledger.KindRetire:
+		return retire
 	}
 	return nil
 }
@@ -82,17 +90,16 @@ func (v *View) checkOperation(b Block, op *ledger.Operation, verdicts []ledger.C
 	case op.NotAfter-now > v.parameters(b.Height).NotAfter:
 		return ledger.CodeNotAfterTooFar
 	}
-	p := ledger.PossessionOf(op.Body)
-	if p == nil {
+	if ledger.PossessionOf(op.Body) == nil {
 		return ledger.CodeOK
 	}
-	return checkPossession(op, p, verdicts)
+	return checkPossession(verdicts)
 }
 
-// checkPossession checks that a key to be enrolled signed that it belongs to this actor,
-// on this chain. Parsing it checked that the key is one that can be enrolled.
-func checkPossession(op *ledger.Operation, p *ledger.Possession, verdicts []ledger.Code) ledger.Code {
-	if len(verdicts) != 1 || verdicts[0] != ledger.CodeOK || p.Chain != op.Chain || p.Organisation != op.Actor {
+// checkPossession checks the signature of a key to be enrolled. Parsing the operation
+// checked what it says, and that the key is one that can be enrolled.
+func checkPossession(verdicts []ledger.Code) ledger.Code {
+	if len(verdicts) != 1 || verdicts[0] != ledger.CodeOK {
 		return ledger.CodeBadPossession
 	}
 	return ledger.CodeOK

@@ -147,8 +147,8 @@ func (l *lookup) bridge(id crypto.ID) ledger.Code {
 	if !found {
 		return l.missing(err, ledger.CodeUnknownBridge)
 	}
-	if bridge.Status != record.StatusActive {
-		return ledger.CodeSuspended
+	if code := activeCode(bridge.Status); code != ledger.CodeOK {
+		return code
 	}
 	return l.organisation(bridge.Organisation)
 }
@@ -189,9 +189,13 @@ func (l *lookup) missing(err error, code ledger.Code) ledger.Code {
 	return code
 }
 
+// activeCode is the code of a status: OK, or why its bearer may not act.
 func activeCode(s record.Status) ledger.Code {
-	if s != record.StatusActive {
-		return ledger.CodeSuspended
+	switch s {
+	case record.StatusActive:
+		return ledger.CodeOK
+	case record.StatusRetired:
+		return ledger.CodeRetired
 	}
-	return ledger.CodeOK
+	return ledger.CodeSuspended
 }

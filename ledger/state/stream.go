@@ -12,14 +12,12 @@ func openStream(c *change) ledger.Code {
 	if !ok {
 		return ledger.CodeMalformed
 	}
-	device, found := c.device(body.Device)
-	switch {
-	case !found:
-		return ledger.CodeUnknownDevice
-	case c.op.Actor != device.Organisation && c.op.Actor != body.Device:
-		return ledger.CodeNotOwner
-	case device.Status != record.StatusActive:
-		return ledger.CodeSuspended
+	device, code := c.deviceFor(body.Device, c.op.Actor == body.Device)
+	if code == ledger.CodeOK {
+		code = activeCode(device.Status)
+	}
+	if code != ledger.CodeOK {
+		return code
 	}
 	id := ledger.StreamID(c.b.Chain, body.Device, body.Name)
 	if c.v.stream(id) != nil {

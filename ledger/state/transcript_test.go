@@ -24,10 +24,13 @@ var rewrite = flag.Bool("rewrite", false, "write what the transcripts in testdat
 //
 //	genesis KEY=N ...                    org0, org1 with bridge0, bridge1, and parameters
 //	block                                the next lines are its transactions:
-//	  enrol_device NAME by ORG           flags for all three: as=SIGNER not_after=+SECONDS
+//	  enrol_device NAME by ORG           flags for all but batches: as=SIGNER not_after=+SECONDS
 //	  enrol_bridge NAME by ORG
 //	  open DEVICE/NAME by ORG|DEVICE
-//	  batch BRIDGE DEVICE/NAME A..B ...  statements; "!" before one breaks its signature
+//	  rotate DEVICE by ORG|DEVICE to=KEY of=KEY closes=HEIGHT
+//	  suspend|resume|retire DEVICE by ORG
+//	  batch BRIDGE DEVICE/NAME A..B ...  statements; "!" before one breaks its
+//	                                     signature; as=KEY signs those after it with another key
 //	  again N                            transaction N of all before, from 0
 func TestTranscripts(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txt")
@@ -178,33 +181,39 @@ func (r *transcript) transaction(words []string) []byte {
 	}
 	actor := words[3]
 	op := ledger.Operation{Chain: r.c.ID, Actor: r.id(actor), NotAfter: r.c.Time/1e6 + 60}
-	signer := actor
+	flags := map[string]string{"as": actor}
 	for _, f := range words[4:] {
 		name, value, _ := strings.Cut(f, "=")
-		switch name {
-		case "as":
-			signer = value
-		case "not_after":
-			op.NotAfter = r.c.Time/1e6 + int64(r.number(strings.TrimPrefix(value, "+")))
-		default:
-			r.t.Fatalf("no flag %q", name)
-		}
+		flags[name] = value
 	}
-	op.Body = r.body(words[0], words[1], op.Actor)
-	return r.c.SignOperation(r.key(signer), op)
+	if after, ok := flags["not_after"]; ok {
+		op.NotAfter = r.c.Time/1e6 + int64(r.number(strings.TrimPrefix(after, "+")))
+	}
+	op.Body = r.body(words[0], words[1], op.Actor, flags)
+	return r.c.SignOperation(r.key(flags["as"]), op)
 }
 
-func (r *transcript) body(kind, subject string, actor crypto.ID) ledger.Body {
+func (r *transcript) body(kind, subject string, actor crypto.ID, flags map[string]string) ledger.Body {
 	switch kind {
-	case "enrol_device":
-		r.id(subject)
-		return ledger.EnrolDevice{Possession: r.c.Possession(r.key(subject), actor)}
-	case "enrol_bridge":
-		r.id(subject)
-		return ledger.EnrolBridge{Possession: r.c.Possession(r.key(subject), actor)}
 	case "open":
 		s := r.stream(subject)
 		return ledger.OpenStream{Device: s.Device.ID, Name: s.Name}
+	case "rotate":
+		p := r.c.Possession(r.key(flags["to"]), r.id("org0"))
+		return ledger.Rotate{Device: r.id(subject), Old: r.key(flags["of"]).Public().KeyID(), Closes: r.number(flags["closes"]), Possession: p}
+	}
+	id := r.id(subject)
+	switch kind {
+	case "enrol_device":
+		return ledger.EnrolDevice{Possession: r.c.Possession(r.key(subject), actor)}
+	case "enrol_bridge":
+		return ledger.EnrolBridge{Possession: r.c.Possession(r.key(subject), actor)}
+	case "suspend":
+		return ledger.Suspend{Device: id}
+	case "resume":
+		return ledger.Resume{Device: id}
+	case "retire":
+		return ledger.Retire{Device: id}
 	}
 	r.t.Fatalf("no transaction %q", kind)
 	return nil
@@ -212,11 +221,22 @@ func (r *transcript) body(kind, subject string, actor crypto.ID) ledger.Body {
 
 func (r *transcript) batch(bridge string, words []string) []byte {
 	var raws [][]byte
+	signer := ""
 	for i := 0; i+1 < len(words); i += 2 {
+		if key, ok := strings.CutPrefix(words[i], "as="); ok {
+			signer = key
+			i--
+			continue
+		}
 		name, broken := strings.CutPrefix(words[i], "!")
 		from, to, _ := strings.Cut(words[i+1], "..")
 		first, last := r.number(from), r.number(to)
-		raw := r.stream(name).At(first, int(last-first+1))
+		stream := r.stream(name)
+		if signer != "" {
+			device := *stream.Device
+			device.Key, stream.Device = r.key(signer), &device
+		}
+		raw := stream.At(first, int(last-first+1))
 		if broken {
 			raw[len(raw)-1] ^= 1
 		}
