@@ -5,6 +5,7 @@ import (
 	"crypto/sha512"
 	"encoding/binary"
 	"hash"
+	"slices"
 
 	"mtmledger/crypto/internal/group"
 )
@@ -74,7 +75,7 @@ func (b *batch) verify(items []Item, verdicts []bool) {
 	b.reset(items, verdicts)
 	defer b.release()
 	b.findKeys()
-	if len(b.pubs) == 1 && b.keys[0] == nil && b.verifyFirst() {
+	if b.verifyFew() {
 		return
 	}
 	b.decodeKeys()
@@ -94,23 +95,32 @@ func (b *batch) verify(items []Item, verdicts []bool) {
 	}
 }
 
-// verifyFirst verifies a single signature by a key that isn't cached: preparing the
-// key is worth it only once it has signed something. It reports false if there
-// are more signatures.
-func (b *batch) verifyFirst() bool {
-	only := -1
+// fewSigs is up to how many signatures aren't worth the preparation of a key.
+const fewSigs = 2
+
+// verifyFew verifies a few signatures one by one if a key of them isn't cached,
+// and caches their keys if all are accepted. It reports whether it did.
+func (b *batch) verifyFew() bool {
+	todo := make([]int, 0, fewSigs)
 	for i, ok := range b.verdicts {
-		if ok {
-			continue
-		}
-		if only >= 0 {
+		switch {
+		case ok:
+		case len(todo) == fewSigs:
 			return false
+		default:
+			todo = append(todo, i)
 		}
-		only = i
 	}
-	it := &b.items[only]
-	b.verdicts[only] = Verify(it.Key, it.Message, it.Signature)
-	if b.verdicts[only] {
+	if !slices.Contains(b.keys, nil) {
+		return false
+	}
+	all := true
+	for _, i := range todo {
+		it := &b.items[i]
+		b.verdicts[i] = Verify(it.Key, it.Message, it.Signature)
+		all = all && b.verdicts[i]
+	}
+	if all {
 		b.decodeKeys()
 	}
 	return true
