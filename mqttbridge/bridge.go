@@ -142,6 +142,9 @@ func (b *Bridge) receive(ctx context.Context) error {
 			return fmt.Errorf("mqttbridge: %w", err)
 		}
 	}
+	if b.external != nil {
+		b.troubles.set("mqtt", errOffline)
+	}
 	b.troubles.clear("start")
 	if b.external != nil {
 		b.external.run(ctx)
@@ -284,6 +287,12 @@ func (t *troubles) clear(part string) {
 	defer t.mu.Unlock()
 	delete(t.m, part)
 	t.n.Store(int32(len(t.m)))
+}
+
+func (t *troubles) has(part string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.m[part] != nil
 }
 
 // err returns what is wrong, in a stable order.

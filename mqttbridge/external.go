@@ -196,13 +196,23 @@ func (e *external) filter() string {
 // subscribe subscribes anew, which a persistent session does not need but a lost one
 // does, and checks the broker's answer, which paho does not.
 func (e *external) subscribe(ctx context.Context, c mqtt.Client) error {
+	if e.cfg.Share != "" { // the session may be from before it was set
+		if err := await(ctx, c.Unsubscribe(ledger.UpFilter)); err != nil {
+			return fmt.Errorf("unsubscribe: %w", err)
+		}
+	}
 	t := c.Subscribe(e.filter(), 1, nil)
 	if err := await(ctx, t); err != nil {
 		return fmt.Errorf("subscribe: %w", err)
 	}
 	st, ok := t.(*mqtt.SubscribeToken)
-	if code, found := st.Result()[e.filter()]; !ok || !found || code == deniedGranted {
+	if !ok || len(st.Result()) != 1 {
 		return errDenied
+	}
+	for _, code := range st.Result() { // named without the share
+		if code == deniedGranted {
+			return errDenied
+		}
 	}
 	return nil
 }

@@ -166,7 +166,7 @@ func (u underway) awaitTurn(ctx context.Context) {
 func (b *Bridge) await(ctx context.Context, u underway, hash [32]byte) {
 	items := u.items
 	started := time.Now()
-	wait, cancel := context.WithTimeout(ctx, b.cfg.ResubmitAfter)
+	wait, cancel := context.WithTimeout(ctx, b.patience(items))
 	defer cancel()
 	result, err := b.cfg.Ledger.Wait(wait, hash)
 	switch {
@@ -188,6 +188,16 @@ func (b *Bridge) await(ctx context.Context, u underway, hash [32]byte) {
 	b.troubles.clear("commit")
 	b.stats.observe(time.Now().UnixMicro(), items)
 	b.fatal(b.decide(ctx, items, result))
+}
+
+// patience is how long to wait for a transaction: twice as long with each attempt, so
+// that a ledger which is slower than ResubmitAfter catches up.
+func (b *Bridge) patience(items []*item) time.Duration {
+	attempt := 0
+	for _, it := range items {
+		attempt = max(attempt, it.sent-1)
+	}
+	return b.cfg.ResubmitAfter << min(attempt, 6)
 }
 
 // refusedResult handles a transaction that was committed but refused as a whole.
