@@ -107,7 +107,7 @@ func TestDependencies(t *testing.T) {
 	}
 	allowed := map[string]bool{
 		"mtmledger/cmd/mtm-verify": true, "mtmledger/ledger/proof": true, "mtmledger/ledger": true,
-		"mtmledger/ledger/record": true,
+		"mtmledger/ledger/record":  true,
 		"mtmledger/internal/dcbor": true, "filippo.io/edwards25519": true, "filippo.io/edwards25519/field": true,
 	}
 	for pkg := range strings.Lines(string(out)) {
