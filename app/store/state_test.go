@@ -276,7 +276,7 @@ func (m *model) checkBoth(t testing.TB, st *State) {
 
 func openState(t testing.TB, fs vfs.FS) (*Engine, *State) {
 	t.Helper()
-	e, err := Open("db", Options{FS: fs, MemTableBytes: 64 << 10, CacheBytes: 1 << 20})
+	e, err := Open("db", Options{FS: fs, MemTableBytes: 16 << 10, CacheBytes: 1 << 20})
 	if err != nil {
 		t.Fatal(err)
 	}
