@@ -71,7 +71,7 @@ func DecodeResult(b []byte) (Result, error) {
 	res := Result{Code: code}
 	switch {
 	case r.Err() != nil:
-	case parts == 1 && code == ledger.CodeOK, parts != 1 && code != ledger.CodeOK:
+	case parts == 0 || (parts == 1) != (code != ledger.CodeOK):
 		r.Fail(ErrMalformedResult)
 	case parts == 2:
 		index := r.Uint()

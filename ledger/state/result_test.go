@@ -64,6 +64,7 @@ func TestResultMalformed(t *testing.T) {
 		"nothing":             nil,
 		"no array":            {0x00},
 		"empty array":         build(),
+		"no parts":            {0x80, 0x00},
 		"accepted alone":      build(0),
 		"refused with index":  build(5, 7),
 		"refused with batch":  build(5, 1, 1),
