@@ -138,7 +138,7 @@ type Error struct {
 // included.
 func Errorf(c Code, format string, args ...any) error {
 	err := fmt.Errorf(format, args...)
-	return &Error{Code: c, Text: err.Error(), Err: errors.Unwrap(err)}
+	return &Error{Code: c, Text: err.Error(), Err: err}
 }
 
 // Err returns nil for CodeOK and otherwise an Error with the code and its advice.

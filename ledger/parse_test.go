@@ -213,6 +213,19 @@ func TestSizes(t *testing.T) {
 	}
 }
 
+// TestRoomyLimits: limits that no good message reaches. At the limit a message
+// is looked into, above it is not.
+func TestRoomyLimits(t *testing.T) {
+	for what, max := range map[string]int{"operation": MaxOperation, "possession": MaxPossession, "acknowledgement": MaxAcknowledgement} {
+		if _, err := parsers[what](make([]byte, max)); CodeOf(err) != CodeMalformed {
+			t.Errorf("%s of %d bytes: %v", what, max, err)
+		}
+		if _, err := parsers[what](make([]byte, max+1)); CodeOf(err) != CodeTooLarge {
+			t.Errorf("%s of %d bytes: %v", what, max+1, err)
+		}
+	}
+}
+
 // TestSmallStatement holds the promise of docs/spec/statement.md.
 func TestSmallStatement(t *testing.T) {
 	s, err := SignStatement(deviceKey, Statement{Device: testDevice, Stream: testStream, First: math.MaxUint32 + 1,
