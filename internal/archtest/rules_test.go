@@ -59,8 +59,7 @@ var rules = []rule{
 		name:   "one storage engine",
 		reason: "only app/store knows how rows lie on disk, so the engine can be replaced and crash-tested in one place",
 		except: []string{"app/store"},
-		never:  []string{pebble},
-		tests:  true,
+		never:  []string{pebble}, // tests of app crash its in-memory file system
 	},
 	{
 		name:   "CometBFT at the edge",
@@ -106,7 +105,7 @@ var rules = []rule{
 	{
 		name:   "helpers stay in tests",
 		reason: "test helpers take short cuts that no shipped program may take",
-		except: []string{"internal/simtest", "internal/archtest", "internal/interop"},
+		except: []string{"internal/simtest", "app/internal/ledgertest"},
 		never:  []string{"internal/simtest", "testing", "pgregory.net/rapid"},
 	},
 }
