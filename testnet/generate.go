@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
@@ -134,18 +135,30 @@ func (m *Manifest) makeAddresses(o Options) error {
 	return nil
 }
 
+// Ports are taken below those that systems give to outgoing connections, so
+// that no connection takes the port of a process that is being restarted.
+const (
+	firstPort = 20_000
+	lastPort  = 32_000
+	portTries = 1_000
+)
+
 // freeAddresses returns n addresses on loopback that were free a moment ago.
 func freeAddresses(n int) ([]string, error) {
 	var list []string
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, fmt.Errorf("testnet: no free port: %w", err)
+	for range portTries {
+		if len(list) == n {
+			return list, nil
 		}
-		defer l.Close()
-		list = append(list, l.Addr().String())
+		address := "127.0.0.1:" + strconv.Itoa(firstPort+rand.IntN(lastPort-firstPort))
+		l, err := net.Listen("tcp", address)
+		if err != nil {
+			continue // taken
+		}
+		defer l.Close() // held until all are found, so that none comes twice
+		list = append(list, address)
 	}
-	return list, nil
+	return nil, fmt.Errorf("testnet: no %d free ports from %d to %d", n, firstPort, lastPort)
 }
 
 // appState is the application's part of the genesis: one organisation, its
