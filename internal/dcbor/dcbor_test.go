@@ -3,8 +3,11 @@ package dcbor
 import (
 	"bytes"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
+	"flag"
 	"math"
+	"os"
 	"strings"
 	"testing"
 
@@ -123,56 +126,58 @@ func TestReadAll(t *testing.T) {
 	}
 }
 
+// refusedItems are whole items that no reader may accept.
+var refusedItems = []struct {
+	name, in string
+	want     error
+}{
+	{"nothing", "", ErrTruncated},
+	{"0 in two bytes", "1800", ErrNotShortest},
+	{"23 in two bytes", "1817", ErrNotShortest},
+	{"255 in three bytes", "1900ff", ErrNotShortest},
+	{"65535 in five bytes", "1a0000ffff", ErrNotShortest},
+	{"2^32-1 in nine bytes", "1b00000000ffffffff", ErrNotShortest},
+	{"negative in two bytes", "3817", ErrNotShortest},
+	{"byte string length", "580161", ErrNotShortest},
+	{"text length", "780161", ErrNotShortest},
+	{"array length", "980101", ErrNotShortest},
+	{"map length", "b8010101", ErrNotShortest},
+	{"tag", "d81200", ErrNotShortest},
+	{"indefinite bytes", "5f4101ff", ErrIndefinite},
+	{"indefinite text", "7f6161ff", ErrIndefinite},
+	{"indefinite array", "9f01ff", ErrIndefinite},
+	{"indefinite map", "bf0101ff", ErrIndefinite},
+	{"break", "ff", ErrUnsupported},
+	{"reserved 28", "1c", ErrReserved},
+	{"reserved 29", "5d", ErrReserved},
+	{"reserved 30", "9e", ErrReserved},
+	{"half float", "f93c00", ErrUnsupported},
+	{"float", "fa47c35000", ErrUnsupported},
+	{"double", "fb3ff199999999999a", ErrUnsupported},
+	{"undefined", "f7", ErrUnsupported},
+	{"simple 16", "f0", ErrUnsupported},
+	{"simple 255", "f8ff", ErrUnsupported},
+	{"tag 0", "c000", ErrValue},
+	{"tag 55799", "d9d9f700", ErrValue},
+	{"bad UTF-8", "61ff", ErrUTF8},
+	{"surrogate", "63eda080", ErrUTF8},
+	{"cut head", "19", ErrTruncated},
+	{"cut bytes", "4201", ErrTruncated},
+	{"cut array", "8201", ErrTruncated},
+	{"cut map", "a101", ErrTruncated},
+	{"huge bytes", "5bffffffffffffffff", ErrTooLong},
+	{"huge array", "9b7fffffffffffffff", ErrTooLong},
+	{"unsorted map", "a202000100", ErrMapOrder},
+	{"key twice", "a201000100", ErrMapOrder},
+	{"unsorted map by length", "a2616100190100 00", ErrMapOrder},
+	{"unsorted in array", "81a202000100", ErrMapOrder},
+	{"trailing", "0000", ErrTrailing},
+	{"too deep", strings.Repeat("81", MaxDepth) + "00", ErrDepth},
+}
+
 // TestRefusedItems gives whole items to Check.
 func TestRefusedItems(t *testing.T) {
-	tests := []struct {
-		name, in string
-		want     error
-	}{
-		{"nothing", "", ErrTruncated},
-		{"0 in two bytes", "1800", ErrNotShortest},
-		{"23 in two bytes", "1817", ErrNotShortest},
-		{"255 in three bytes", "1900ff", ErrNotShortest},
-		{"65535 in five bytes", "1a0000ffff", ErrNotShortest},
-		{"2^32-1 in nine bytes", "1b00000000ffffffff", ErrNotShortest},
-		{"negative in two bytes", "3817", ErrNotShortest},
-		{"byte string length", "580161", ErrNotShortest},
-		{"text length", "780161", ErrNotShortest},
-		{"array length", "980101", ErrNotShortest},
-		{"map length", "b8010101", ErrNotShortest},
-		{"tag", "d81200", ErrNotShortest},
-		{"indefinite bytes", "5f4101ff", ErrIndefinite},
-		{"indefinite text", "7f6161ff", ErrIndefinite},
-		{"indefinite array", "9f01ff", ErrIndefinite},
-		{"indefinite map", "bf0101ff", ErrIndefinite},
-		{"break", "ff", ErrUnsupported},
-		{"reserved 28", "1c", ErrReserved},
-		{"reserved 29", "5d", ErrReserved},
-		{"reserved 30", "9e", ErrReserved},
-		{"half float", "f93c00", ErrUnsupported},
-		{"float", "fa47c35000", ErrUnsupported},
-		{"double", "fb3ff199999999999a", ErrUnsupported},
-		{"undefined", "f7", ErrUnsupported},
-		{"simple 16", "f0", ErrUnsupported},
-		{"simple 255", "f8ff", ErrUnsupported},
-		{"tag 0", "c000", ErrValue},
-		{"tag 55799", "d9d9f700", ErrValue},
-		{"bad UTF-8", "61ff", ErrUTF8},
-		{"surrogate", "63eda080", ErrUTF8},
-		{"cut head", "19", ErrTruncated},
-		{"cut bytes", "4201", ErrTruncated},
-		{"cut array", "8201", ErrTruncated},
-		{"cut map", "a101", ErrTruncated},
-		{"huge bytes", "5bffffffffffffffff", ErrTooLong},
-		{"huge array", "9b7fffffffffffffff", ErrTooLong},
-		{"unsorted map", "a202000100", ErrMapOrder},
-		{"key twice", "a201000100", ErrMapOrder},
-		{"unsorted map by length", "a2616100190100 00", ErrMapOrder},
-		{"unsorted in array", "81a202000100", ErrMapOrder},
-		{"trailing", "0000", ErrTrailing},
-		{"too deep", strings.Repeat("81", MaxDepth) + "00", ErrDepth},
-	}
-	for _, tt := range tests {
+	for _, tt := range refusedItems {
 		if err := Check(unhex(t, tt.in)); !errors.Is(err, tt.want) {
 			t.Errorf("%s: %v, want %v", tt.name, err, tt.want)
 		}
@@ -242,6 +247,52 @@ func TestSticky(t *testing.T) {
 	}
 }
 
+var update = flag.Bool("update", false, "write testdata/vectors anew")
+
+// TestVectors writes or compares testdata/vectors/encoding.json.
+func TestVectors(t *testing.T) {
+	type item struct {
+		Name  string `json:"name,omitempty"`
+		Bytes string `json:"bytes"`
+	}
+	file := struct {
+		Spec    string `json:"spec"`
+		About   string `json:"about"`
+		Valid   []item `json:"valid"`
+		Invalid []item `json:"invalid"`
+	}{Spec: "docs/spec/encoding.md", About: "CBOR items: a strict reader accepts the valid ones and writes them back byte for byte, and refuses the invalid ones. Items nested deeper than 16 are not used."}
+	for _, s := range accepted {
+		file.Valid = append(file.Valid, item{Bytes: s})
+		if err := Check(unhex(t, s)); err != nil {
+			t.Errorf("%s: %v", s, err)
+		}
+	}
+	for _, tt := range refusedItems {
+		file.Invalid = append(file.Invalid, item{tt.name, strings.ReplaceAll(tt.in, " ", "")})
+	}
+	want, err := json.MarshalIndent(file, "", "  ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want = append(want, '\n')
+	const path = "../../testdata/vectors/encoding.json"
+	if *update {
+		if err := os.WriteFile(path, want, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if have, err := os.ReadFile(path); err != nil || !bytes.Equal(have, want) {
+		t.Errorf("%s differs (%v); run with -update", path, err)
+	}
+}
+
+// accepted are items that every reader must accept.
+var accepted = []string{
+	"00", "17", "1818", "18ff", "190100", "19ffff", "1a00010000", "1b0000000100000000", "1b7fffffffffffffff", "1bffffffffffffffff",
+	"20", "37", "3818", "3903e7", "3b7fffffffffffffff", "40", "43010203", "60", "63e6b0b4", "64f0908080", "80", "83010203", "818181f6",
+	"a0", "a201020304", "a2616100616200", "a301f50af464f0908080f6", "d28443a10126a0404100", "f4", "f5", "f6",
+}
+
 // judge is fxamacker/cbor set to the same rules.
 func judge(t testing.TB) (cbor.DecMode, cbor.EncMode) {
 	t.Helper()
@@ -263,9 +314,11 @@ func judge(t testing.TB) (cbor.DecMode, cbor.EncMode) {
 // FuzzCheck: what Check accepts, an independent decoder accepts too, and its
 // core deterministic encoder writes back the same bytes.
 func FuzzCheck(f *testing.F) {
-	for _, s := range []string{"", "00", "3863", "83010203", "a201020304", "d28443a10126a0404100",
-		"a2616100616200", "f6", "1b7fffffffffffffff", "63e6b0b4", "8281f48120", "a143010203f5"} {
+	for _, s := range accepted {
 		f.Add(unhex(f, s))
+	}
+	for _, tt := range refusedItems {
+		f.Add(unhex(f, tt.in))
 	}
 	dec, enc := judge(f)
 	f.Fuzz(func(t *testing.T, b []byte) {

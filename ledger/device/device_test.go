@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"mtmledger/crypto"
@@ -520,5 +521,53 @@ func BenchmarkAppendVolatile(b *testing.B) {
 		if _, err := s.Append(ledger.Reading{Time: 1, Content: content}); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// TestConcurrent appends, resends and acknowledges at the same time; for the race
+// detector, and no number may be given twice.
+func TestConcurrent(t *testing.T) {
+	d, err := Open(Config{Dir: "d", FS: disk.NewCrash(), Key: deviceKey, Chain: testChain, Bridges: []crypto.PublicKey{bridgeKey.Public()}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const each, writers = 20, 4
+	made := make(chan *ledger.Statement, each*writers)
+	var writing sync.WaitGroup
+	for range writers {
+		writing.Go(func() {
+			s, err := d.Stream("s", ledger.Media{})
+			for range each {
+				var st *ledger.Statement
+				if err == nil {
+					st, err = s.Append(ledger.Reading{Time: 1})
+				}
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				made <- st
+			}
+		})
+	}
+	go func() {
+		writing.Wait()
+		close(made)
+	}()
+	seen := map[uint64]bool{}
+	for st := range made {
+		if seen[st.First] {
+			t.Errorf("number %d twice", st.First)
+		}
+		seen[st.First] = true
+		if _, err := d.Acknowledge(answer(t, st, ledger.CodeOK, nil)); err != nil {
+			t.Error(err)
+		}
+		for range d.Pending() {
+			break
+		}
+	}
+	if got := d.Stats(); len(seen) != each*writers || got.Pending != 0 {
+		t.Errorf("%d statements, %+v", len(seen), got)
 	}
 }
