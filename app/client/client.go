@@ -4,12 +4,14 @@
 //	err := c.Submit(ctx, tx)                    // nil: in the node's pool
 //	result, err := c.Wait(ctx, ledger.TxHash(tx)) // committed
 //
-// Errors that the ledger or the node decided on carry a ledger.Code
-// (ledger.CodeOf); others are failures on the way.
+// Every error carries a ledger.Code (ledger.CodeOf). A failure on the way, such
+// as a node that can't be reached or a context that ended, is CodeOverloaded:
+// the same call may succeed later.
 package client
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"mtmledger/app/query"
@@ -43,7 +45,7 @@ type reads struct{ t transport }
 func (r reads) ask(ctx context.Context, path string, request, reply query.Message) error {
 	b, err := r.t.query(ctx, path, query.Encode(request))
 	if err != nil {
-		return fmt.Errorf("client: %s: %w", path, err)
+		return fmt.Errorf("client: %s: %w", path, coded(err))
 	}
 	if err := query.Decode(b, reply); err != nil {
 		return fmt.Errorf("client: answer to %s: %w", path, err)
@@ -173,6 +175,15 @@ func txResult(o query.TxOutcome) (ledger.TxResult, error) {
 	}, nil
 }
 
+// coded gives an error without a code that of a failure on the way.
+func coded(err error) error {
+	var e *ledger.Error
+	if errors.As(err, &e) {
+		return err
+	}
+	return ledger.Errorf(ledger.CodeOverloaded, "%w", err)
+}
+
 // submitted returns nil when a transaction was refused only because this very
 // one is committed already: Wait answers for it.
 func (r reads) submitted(ctx context.Context, tx []byte, err error) error {
@@ -186,5 +197,5 @@ func (r reads) submitted(ctx context.Context, tx []byte, err error) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("client: submit: %w", err)
+	return fmt.Errorf("client: submit: %w", coded(err))
 }

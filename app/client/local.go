@@ -45,7 +45,7 @@ func (l *Local) Submit(ctx context.Context, tx []byte) error {
 func (l *Local) Wait(ctx context.Context, txHash [32]byte) (ledger.TxResult, error) {
 	o, err := l.b.Outcome(ctx, txHash)
 	if err != nil {
-		return ledger.TxResult{}, fmt.Errorf("client: wait: %w", err)
+		return ledger.TxResult{}, fmt.Errorf("client: wait: %w", coded(err))
 	}
 	return txResult(o)
 }

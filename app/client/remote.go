@@ -62,9 +62,9 @@ func (r *Remote) Wait(ctx context.Context, txHash [32]byte) (ledger.TxResult, er
 		return txResult(o)
 	case <-ctx.Done():
 		r.forget(txHash, ch)
-		return ledger.TxResult{}, fmt.Errorf("client: wait: %w", ctx.Err())
+		return ledger.TxResult{}, fmt.Errorf("client: wait: %w", coded(ctx.Err()))
 	case <-r.ctx.Done():
-		return ledger.TxResult{}, ErrClosed
+		return ledger.TxResult{}, coded(ErrClosed)
 	}
 }
 

@@ -127,7 +127,7 @@ func poolError(text string, err error) error {
 	switch {
 	case strings.Contains(text, "tx already exists in cache"):
 		return nil
-	case strings.Contains(text, "mempool is full"):
+	case strings.Contains(text, "mempool is full"), strings.Contains(text, "catching up"):
 		return ledger.Errorf(ledger.CodeOverloaded, "%w", err)
 	case strings.Contains(text, "tx too large"):
 		return ledger.Errorf(ledger.CodeTooLarge, "%w", err)

@@ -63,7 +63,12 @@ func commit(t testing.TB, c submitter, tx []byte) ledger.TxResult {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), testTime)
 	defer cancel()
-	if err := c.Submit(ctx, tx); err != nil {
+	err := c.Submit(ctx, tx)
+	for ledger.CodeOf(err).Retryable() && ctx.Err() == nil {
+		time.Sleep(5 * time.Millisecond) // between polls
+		err = c.Submit(ctx, tx)
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
 	res, err := c.Wait(ctx, ledger.TxHash(tx))
