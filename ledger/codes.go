@@ -44,6 +44,22 @@ const (
 	CodeBadPossession       Code = 29
 	CodeBadKey              Code = 30
 	CodeRetired             Code = 31
+	CodeNeedsProposal       Code = 32
+	CodeNoGrant             Code = 33
+	CodeGrantExpired        Code = 34
+	CodeGrantRevoked        Code = 35
+	CodeOutOfRange          Code = 36
+	CodeProposalClosed      Code = 37
+	CodeAlreadyApproved     Code = 38
+	CodeClosed              Code = 39
+	CodeNotLive             Code = 40
+	CodeUnknownGrant        Code = 41
+	CodeUnknownProposal     Code = 42
+	CodeNotEquivocation     Code = 43
+	CodeTooMany             Code = 44
+	CodeNotMember           Code = 45
+	CodeUnknownValidator    Code = 46
+	CodeBadParameter        Code = 47
 )
 
 type codeInfo struct {
@@ -84,7 +100,23 @@ var codes = [...]codeInfo{
 	CodeUnknownOrganisation: {"unknown_organisation", "the ledger does not know this organisation; check its id", true},
 	CodeBadPossession:       {"bad_possession", "the proof of possession is not for this chain, organisation or key; make it again", false},
 	CodeBadKey:              {"bad_key", "the key is not a canonical ed25519 key of prime order; generate another", false},
-	CodeRetired:             {"retired", "the device is retired, or the stream closed, for good; enrol or open a new one", false},
+	CodeRetired:             {"retired", "this has ended for good; enrol a new one", false},
+	CodeNeedsProposal:       {"needs_proposal", "several must agree to this; put it up with propose, and let the others approve it", false},
+	CodeNoGrant:             {"no_grant", "no grant gives the actor this right; ask the stream's owner for one", true},
+	CodeGrantExpired:        {"grant_expired", "the grant is not in force at the block's time; ask the owner for another", false},
+	CodeGrantRevoked:        {"grant_revoked", "the owner revoked the grant; ask for another", false},
+	CodeOutOfRange:          {"out_of_range", "these readings are not within the grant, or not committed yet; name others", true},
+	CodeProposalClosed:      {"proposal_closed", "the proposal was applied or has expired; propose again if it is still wanted", false},
+	CodeAlreadyApproved:     {"already_approved", "this key has approved the proposal already; nothing to do", false},
+	CodeClosed:              {"closed", "the stream is closed for good; open another", false},
+	CodeNotLive:             {"not_live", "the change would leave too little voting power, or change too much of it in one block; make it in steps", true},
+	CodeUnknownGrant:        {"unknown_grant", "the ledger does not know this grant; check its id", true},
+	CodeUnknownProposal:     {"unknown_proposal", "the ledger does not know this proposal; check its id", true},
+	CodeNotEquivocation:     {"not_equivocation", "the two statements do not contradict each other; nothing to record", false},
+	CodeTooMany:             {"too_many", "the list is as long as it may be; end something first", true},
+	CodeNotMember:           {"not_member", "only an active member organisation may do this", false},
+	CodeUnknownValidator:    {"unknown_validator", "no organisation has this validator; check its key", true},
+	CodeBadParameter:        {"bad_parameter", "no such parameter, a value out of its range, or a height too near; docs/spec/operation.md names the ranges", false},
 }
 
 // String returns the stable name, e.g. "bad_signature".

@@ -15,34 +15,67 @@ const (
 // Kind is the kind of an operation.
 type Kind uint64
 
-// The kinds. Numbers from 8 on are reserved by name in docs/spec/operation.md.
+// The kinds. Numbers never change; new ones are added at the end.
 const (
-	KindEnrolDevice Kind = 1
-	KindOpenStream  Kind = 2
-	KindEnrolBridge Kind = 3
-	KindRotate      Kind = 4
-	KindSuspend     Kind = 5
-	KindResume      Kind = 6
-	KindRetire      Kind = 7
+	KindEnrolDevice     Kind = 1
+	KindOpenStream      Kind = 2
+	KindEnrolBridge     Kind = 3
+	KindRotate          Kind = 4
+	KindSuspend         Kind = 5
+	KindResume          Kind = 6
+	KindRetire          Kind = 7
+	KindCompromise      Kind = 8
+	KindTransferDevice  Kind = 9
+	KindDescribe        Kind = 10
+	KindTransferStream  Kind = 11
+	KindCloseStream     Kind = 12
+	KindGrant           Kind = 13
+	KindRevoke          Kind = 14
+	KindDeliver         Kind = 15
+	KindEquivocation    Kind = 16
+	KindPropose         Kind = 17
+	KindApprove         Kind = 18
+	KindAdmit           Kind = 19
+	KindRemove          Kind = 20
+	KindValidator       Kind = 21
+	KindSetParameters   Kind = 22
+	KindSetAdmins       Kind = 23
+	KindEnrolDevices    Kind = 24
+	KindRotateValidator Kind = 25
 )
+
+var kindNames = [...]string{
+	KindEnrolDevice:     "enrol_device",
+	KindOpenStream:      "open_stream",
+	KindEnrolBridge:     "enrol_bridge",
+	KindRotate:          "rotate",
+	KindSuspend:         "suspend",
+	KindResume:          "resume",
+	KindRetire:          "retire",
+	KindCompromise:      "compromise",
+	KindTransferDevice:  "transfer_device",
+	KindDescribe:        "describe",
+	KindTransferStream:  "transfer_stream",
+	KindCloseStream:     "close_stream",
+	KindGrant:           "grant",
+	KindRevoke:          "revoke",
+	KindDeliver:         "deliver",
+	KindEquivocation:    "equivocation",
+	KindPropose:         "propose",
+	KindApprove:         "approve",
+	KindAdmit:           "admit",
+	KindRemove:          "remove",
+	KindValidator:       "validator",
+	KindSetParameters:   "set_parameters",
+	KindSetAdmins:       "set_admins",
+	KindEnrolDevices:    "enrol_devices",
+	KindRotateValidator: "rotate_validator",
+}
 
 // String returns the kind's name.
 func (k Kind) String() string {
-	switch k {
-	case KindEnrolDevice:
-		return "enrol_device"
-	case KindOpenStream:
-		return "open_stream"
-	case KindEnrolBridge:
-		return "enrol_bridge"
-	case KindRotate:
-		return "rotate"
-	case KindSuspend:
-		return "suspend"
-	case KindResume:
-		return "resume"
-	case KindRetire:
-		return "retire"
+	if k > 0 && k < Kind(len(kindNames)) {
+		return kindNames[k]
 	}
 	return fmt.Sprintf("kind_%d", uint64(k))
 }
