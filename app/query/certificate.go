@@ -13,12 +13,15 @@ import (
 // proves the state one block before the last: the last header is over it, and
 // the node has the votes for that header.
 func (h *Handler) certificate(tip *store.View, q *RangeRequest) (*File, error) {
-	chain := h.chain.Load()
 	prev := h.st.Previous()
-	if chain == nil || prev == nil {
+	if prev == nil {
 		return nil, ledger.Errorf(ledger.CodeFutureHeight, "no state is signed for yet")
 	}
 	defer prev.Release()
+	chain := h.chain.Load()
+	if chain == nil {
+		return nil, ledger.Errorf(ledger.CodeFutureHeight, "the node is starting")
+	}
 	s, parsed, err := provable(prev, tip, q)
 	if err != nil {
 		return nil, err
