@@ -48,7 +48,6 @@ type Bridge struct {
 	started     atomic.Bool
 	underway    atomic.Int64
 	waiters     sync.WaitGroup
-	stop        context.CancelCauseFunc // ends Run
 	ownVerifier *crypto.Verifier
 }
 
@@ -76,7 +75,7 @@ func New(cfg Config) (*Bridge, error) {
 	}
 	b := &Bridge{
 		cfg: cfg, spool: s, letters: l, keys: newKeys(cfg.KeyCache), verifier: cfg.Verifier,
-		stats: newStats(), stop: func(error) {},
+		stats: newStats(),
 	}
 	b.queue = newQueue(&b.cfg)
 	b.troubles.set("start", errors.New("not started"))
@@ -112,27 +111,15 @@ func (b *Bridge) Run(ctx context.Context) error {
 	if b.started.Swap(true) {
 		return ErrStarted
 	}
-	ctx, b.stop = context.WithCancelCause(ctx)
-	defer b.stop(nil)
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return b.feed(ctx) })
-	g.Go(func() error { return b.retry(ctx) })
-	g.Go(func() error { return b.submit(ctx) })
+	g.Go(func() error { b.retry(ctx); return nil })
+	g.Go(func() error { b.submit(ctx); return nil })
 	g.Go(func() error { b.answers.run(ctx); return nil })
 	g.Go(func() error { return b.receive(ctx) })
 	err := g.Wait()
 	b.waiters.Wait()
-	if cause := context.Cause(ctx); err == nil && !errors.Is(cause, context.Canceled) && !errors.Is(cause, context.DeadlineExceeded) {
-		err = cause
-	}
 	return errors.Join(err, b.close())
-}
-
-// fatal ends Run with err, unless it is nil.
-func (b *Bridge) fatal(err error) {
-	if err != nil {
-		b.stop(err)
-	}
 }
 
 // receive takes messages from MQTT until ctx ends.
@@ -151,9 +138,6 @@ func (b *Bridge) receive(ctx context.Context) error {
 	}
 	<-ctx.Done()
 	b.troubles.set("start", errors.New("stopped"))
-	if b.cfg.Broker != nil {
-		return b.cfg.Broker.Close()
-	}
 	return nil
 }
 
@@ -172,7 +156,11 @@ func (b *Bridge) close() error {
 	if b.ownVerifier != nil {
 		b.ownVerifier.Close()
 	}
-	return errors.Join(b.spool.Close(), b.letters.close())
+	var err error
+	if b.cfg.Broker != nil {
+		err = b.cfg.Broker.Close()
+	}
+	return errors.Join(err, b.spool.Close(), b.letters.close())
 }
 
 // Counts returns the accounts of this moment.

@@ -1,7 +1,6 @@
 package mqttbridge
 
 import (
-	"bytes"
 	"log/slog"
 	"os"
 	"testing"
@@ -29,19 +28,26 @@ func TestCommit(t *testing.T) {
 	if c := b.settled(); c != (Counts{Received: n, Committed: n}) {
 		t.Fatalf("%+v", c)
 	}
-	eventually(t, "acknowledgements", func() bool { return len(rec.list()) == n })
-	for i, a := range rec.list() {
-		s, err := ledger.ParseStatement(d.statement(t, uint64(3*i+1), 3))
-		if err != nil {
-			t.Fatal(err)
+	eventually(t, "answers", func() bool { return rec.count() == 2*n })
+	inOrder(t, f, []device{d}, 3*n)
+	for _, a := range rec.list() {
+		found := f.used[d.stream][a.First]
+		s, err := ledger.ParseStatement(found.Statement)
+		if err != nil || !a.Sign1.Verify(bridgeKey.Public()) || !a.Answers(testChain, s) || a.Code != 0 {
+			t.Fatalf("acknowledgement %+v, %v", a, err)
 		}
-		if !a.Sign1.Verify(bridgeKey.Public()) || !a.Answers(testChain, s) || a.Code != 0 || a.Index != uint64(i+1) {
-			t.Fatalf("acknowledgement %d: %+v", i, a)
+		if found.Index != a.Index || found.Height != a.Height {
+			t.Fatalf("number %d: acknowledged %d/%d, committed %d/%d", a.First, a.Height, a.Index, found.Height, found.Index)
 		}
-		found := f.used[d.stream][uint64(3*i+1)]
-		if found.Index != a.Index || found.Height != a.Height || !bytes.Equal(found.Statement, rec.data[i].Statement) {
-			t.Fatalf("statement %d: acknowledged %d/%d, committed %d/%d", i, a.Height, a.Index, found.Height, found.Index)
+	}
+	for _, c := range rec.data {
+		s, err := ledger.ParseStatement(c.Statement)
+		if err != nil || f.used[d.stream][s.First].Index != c.Index {
+			t.Fatalf("data %+v, %v", c, err)
 		}
+	}
+	if len(rec.data) != n {
+		t.Fatalf("%d data, want %d", len(rec.data), n)
 	}
 	if err := b.stop(); err != nil {
 		t.Fatal(err)

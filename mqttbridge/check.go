@@ -31,18 +31,16 @@ func (b *Bridge) feed(ctx context.Context) error {
 			items[i] = newItem(entries[i])
 		}
 		b.queue.take(items)
-		if err := b.check(ctx, items); err != nil {
-			return err
-		}
+		b.check(ctx, items)
 	}
 }
 
 // retry takes refused items whose time has come and tries them again.
-func (b *Bridge) retry(ctx context.Context) error {
+func (b *Bridge) retry(ctx context.Context) {
 	for {
 		items, err := b.queue.due(ctx, checkSize)
 		if err != nil {
-			return nil
+			return
 		}
 		var known, unknown []*item
 		for _, it := range items {
@@ -53,26 +51,24 @@ func (b *Bridge) retry(ctx context.Context) error {
 			}
 		}
 		b.queue.push(known)
-		if err := b.check(ctx, unknown); err != nil {
-			return err
-		}
+		b.check(ctx, unknown)
 	}
 }
 
 // check parses items, verifies their signatures and queues the good ones in order.
 // The others are dead-lettered or, if their key is not known yet, kept for later.
-func (b *Bridge) check(ctx context.Context, items []*item) error {
+func (b *Bridge) check(ctx context.Context, items []*item) {
 	var bad []letter
 	items, bad = parseAll(items)
 	names := b.missingKeys(items)
 	if err := b.lookUp(ctx, names); err != nil {
-		return nil // ctx has ended; the spool still has them
+		return // ctx has ended; the spool still has them
 	}
 	items, unknown := b.resolve(items, names)
 	items, forged := b.verify(items)
 	b.queue.push(items)
 	bad = append(bad, b.postpone(unknown)...)
-	return b.bury(ctx, append(bad, forged...))
+	b.bury(ctx, append(bad, forged...))
 }
 
 // parseAll parses the items that are not parsed yet.
@@ -167,10 +163,9 @@ func (b *Bridge) verify(items []*item) (good []*item, forged []letter) {
 func (b *Bridge) postpone(items []*item) (bad []letter) {
 	for _, it := range items {
 		for _, lost := range b.queue.retryLater(it, time.Now()) {
-			bad = append(bad, letter{
-				item: lost, code: lost.retry.code, text: lost.retry.text,
-				answer: lost.verified, // the device is known, and it is its own statement
-			})
+			// Not answered: this is not the ledger's last word, and a device that
+			// keeps the statement and sends it again may yet succeed.
+			bad = append(bad, letter{item: lost, code: lost.retry.code, text: lost.retry.text})
 		}
 	}
 	return bad

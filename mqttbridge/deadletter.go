@@ -64,9 +64,9 @@ type letter struct {
 
 // bury keeps letters durably, then marks them in the spool and answers the devices.
 // It insists until that is done or ctx ends.
-func (b *Bridge) bury(ctx context.Context, list []letter) error {
+func (b *Bridge) bury(ctx context.Context, list []letter) {
 	if len(list) == 0 {
-		return nil
+		return
 	}
 	for _, l := range list { // list grows by those that carried the same statement
 		for _, it := range b.queue.finish([]*item{l.item}) {
@@ -85,7 +85,7 @@ func (b *Bridge) bury(ctx context.Context, list []letter) error {
 		}
 	}
 	if b.insist(ctx, "dead letters", func() error { return b.letters.add(dead) }) != nil {
-		return nil // ctx has ended; the spool still has them
+		return // ctx has ended; the spool still has them
 	}
 	b.spool.Done(spool.DeadLettered, ids...)
 	for _, l := range list {
@@ -95,5 +95,4 @@ func (b *Bridge) bury(ctx context.Context, list []letter) error {
 		}
 	}
 	b.cfg.Logger.Warn("dead-lettered", "messages", len(list), "reason", list[0].code.String(), "text", list[0].text, "topic", list[0].item.topic)
-	return nil
 }

@@ -15,11 +15,29 @@ type decision struct {
 	letters              []letter
 }
 
-// decide handles the result of a committed transaction, statement by statement.
-func (b *Bridge) decide(ctx context.Context, items []*item, r ledger.TxResult) error {
-	if len(r.Codes) != 0 && len(r.Codes) != len(items) {
-		return fmt.Errorf("mqttbridge: result of %d codes for %d statements", len(r.Codes), len(items))
+// checkResult checks that a result fits the transaction: a code for each statement, or
+// none when all are accepted, and a log index for each that is.
+func checkResult(items []*item, r ledger.TxResult) error {
+	accepted := len(items)
+	if len(r.Codes) > 0 {
+		accepted = 0
+		for _, code := range r.Codes {
+			if code == ledger.CodeOK {
+				accepted++
+			}
+		}
 	}
+	if r.Code != ledger.CodeOK {
+		return nil
+	}
+	if (len(r.Codes) != 0 && len(r.Codes) != len(items)) || len(r.Indexes) != accepted {
+		return fmt.Errorf("mqttbridge: a result of %d codes and %d indexes for %d statements", len(r.Codes), len(r.Indexes), len(items))
+	}
+	return nil
+}
+
+// decide handles a checked result, statement by statement.
+func (b *Bridge) decide(ctx context.Context, items []*item, r ledger.TxResult) {
 	var d decision
 	indexes := r.Indexes
 	for i, it := range items {
@@ -29,15 +47,12 @@ func (b *Bridge) decide(ctx context.Context, items []*item, r ledger.TxResult) e
 		}
 		switch {
 		case code == ledger.CodeOK:
-			if len(indexes) == 0 {
-				return fmt.Errorf("mqttbridge: result lacks log indexes")
-			}
 			d.committed = append(d.committed, it)
 			b.answers.committed(it, ledger.Found{Height: r.Height, Index: indexes[0], Time: r.Time})
 			indexes = indexes[1:]
 		case code == ledger.CodeUsed:
 			if b.used(ctx, it, &d) != nil {
-				return nil // ctx has ended
+				return // ctx has ended
 			}
 		case code.Retryable():
 			it.retry.code, it.retry.text = code, code.Advice()
@@ -47,7 +62,7 @@ func (b *Bridge) decide(ctx context.Context, items []*item, r ledger.TxResult) e
 		}
 	}
 	b.settle(d)
-	return b.bury(ctx, append(d.letters, b.postpone(d.later)...))
+	b.bury(ctx, append(d.letters, b.postpone(d.later)...))
 }
 
 // used tells whether a statement whose numbers are taken is itself what took them.

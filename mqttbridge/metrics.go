@@ -57,7 +57,8 @@ func (s *stats) deadLetters() map[ledger.Code]uint64 {
 type collector struct{ b *Bridge }
 
 var (
-	descMessages     = desc("messages_total", "Messages by outcome; received is the sum of the others.", "outcome")
+	descMessages     = desc("messages_total", "Messages taken since the bridge's folder was made: received is the sum of committed, duplicate, dead_lettered and spooled.", "outcome")
+	descSpooled      = desc("spooled", "Messages that are not decided yet.")
 	descReasons      = desc("dead_letters_total", "Dead letters since the start, by reason.", "reason")
 	descTransactions = desc("transactions_total", "Transactions submitted since the start.")
 	descTxBytes      = desc("transaction_bytes_total", "Their bytes.")
@@ -78,7 +79,7 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 // Describe implements prometheus.Collector.
 func (c collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		descMessages, descReasons, descTransactions, descTxBytes, descResubmitted, descUnderway,
+		descMessages, descSpooled, descReasons, descTransactions, descTxBytes, descResubmitted, descUnderway,
 		descAnswers, descSpoolBytes, descSpoolSyncs, descMemory, descRetrying, descReady,
 	} {
 		ch <- d
@@ -98,7 +99,8 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	count(descMessages, n.Committed, "committed")
 	count(descMessages, n.Duplicate, "duplicate")
 	count(descMessages, n.DeadLettered, "dead_lettered")
-	gauge(descMessages, float64(n.Spooled), "spooled")
+	count(descMessages, n.Received, "received")
+	gauge(descSpooled, float64(n.Spooled))
 	for code, k := range c.b.stats.deadLetters() {
 		count(descReasons, k, code.String())
 	}

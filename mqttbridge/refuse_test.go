@@ -129,8 +129,8 @@ func TestRetryTime(t *testing.T) {
 			t.Fatalf("%d attempts", n)
 		}
 		checkLetter(t, r, d.topic(), d.statement(t, 1, 1), ledger.CodeUnknownStream)
-		if acks := rec.list(); len(acks) != 1 || acks[0].Code != ledger.CodeUnknownStream {
-			t.Fatalf("%d acknowledgements", len(acks))
+		if acks := rec.list(); len(acks) != 0 {
+			t.Fatalf("the device was told %v, though it may pass", acks[0].Code)
 		}
 		if err := r.stop(); err != nil {
 			t.Fatal(err)

@@ -45,7 +45,7 @@ func sleep(ctx context.Context, d time.Duration) error {
 
 // submit makes transactions of the queued items and submits them one after another,
 // which keeps statements in order. At most Window of them are under way.
-func (b *Bridge) submit(ctx context.Context) error {
+func (b *Bridge) submit(ctx context.Context) {
 	slots := make(chan struct{}, b.cfg.Window)
 	before := make(chan struct{})
 	close(before)
@@ -53,15 +53,15 @@ func (b *Bridge) submit(ctx context.Context) error {
 		select {
 		case slots <- struct{}{}:
 		case <-ctx.Done():
-			return nil
+			return
 		}
 		items := b.queue.next(ctx)
 		if items == nil {
-			return nil
+			return
 		}
 		tx, err := b.send(ctx, items)
 		if ctx.Err() != nil {
-			return nil
+			return
 		}
 		u := underway{items: items, before: before, decided: make(chan struct{})}
 		before = u.decided
@@ -123,7 +123,7 @@ func aboutTransaction(c ledger.Code) bool {
 func (b *Bridge) refuseWhole(ctx context.Context, items []*item, err error) {
 	if len(items) == 1 {
 		code := ledger.CodeOf(err)
-		b.fatal(b.bury(ctx, []letter{{item: items[0], code: code, text: textOf(err)}}))
+		b.bury(ctx, []letter{{item: items[0], code: code, text: textOf(err)}})
 		return
 	}
 	for _, it := range items {
@@ -169,6 +169,9 @@ func (b *Bridge) await(ctx context.Context, u underway, hash [32]byte) {
 	wait, cancel := context.WithTimeout(ctx, b.patience(items))
 	defer cancel()
 	result, err := b.cfg.Ledger.Wait(wait, hash)
+	if err == nil {
+		err = checkResult(items, result)
+	}
 	switch {
 	case ctx.Err() != nil:
 		return
@@ -187,7 +190,7 @@ func (b *Bridge) await(ctx context.Context, u underway, hash [32]byte) {
 	u.awaitTurn(ctx)
 	b.troubles.clear("commit")
 	b.stats.observe(time.Now().UnixMicro(), items)
-	b.fatal(b.decide(ctx, items, result))
+	b.decide(ctx, items, result)
 }
 
 // patience is how long to wait for a transaction: twice as long with each attempt, so

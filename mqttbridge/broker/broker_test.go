@@ -374,7 +374,7 @@ func TestCredentials(t *testing.T) {
 		client, user, password string
 		ok                     bool
 	}{
-		{name, name, "secret", true}, {name + "/2", name, "secret", true}, {"", name, "secret", true},
+		{name, name, "secret", true}, {name + "-2", name, "secret", true}, {"", name, "secret", true},
 		{name, name, "wrong", false}, {name, "", "", false}, {"other", name, "secret", false},
 		{name + "2", name, "secret", false}, {"any", "reader", "secret", true}, {"x", "panic", "secret", false},
 	} {

@@ -100,10 +100,10 @@ func (h *hook) authenticate(c *conn, pk packets.Packet) (Principal, bool) {
 }
 
 // ownClientID reports whether the client identifier is the device's: its id, alone
-// or followed by "/" and anything.
+// or followed by "-" and anything.
 func ownClientID(id string, device crypto.ID) bool {
 	rest, ok := strings.CutPrefix(id, device.String())
-	return ok && (rest == "" || rest[0] == '/')
+	return ok && (rest == "" || rest[0] == '-')
 }
 
 // OnACLCheck decides who may publish (write) to a topic or subscribe to a filter;
