@@ -23,6 +23,23 @@ const (
 	MaxChain = 50
 	// MaxOperation is the greatest size of an operation in bytes.
 	MaxOperation = 60_000
+	// MaxEvidence is the greatest size in bytes of an operation that shows two
+	// statements of up to MaxStatement.
+	MaxEvidence = 121_000
+	// MaxManifest is how many devices one operation may enrol.
+	MaxManifest = 256
+	// MaxAttributes is how many attributes a description may have.
+	MaxAttributes = 32
+	// MaxDescription is the greatest size of a description in bytes, encoded.
+	MaxDescription = 4_096
+	// MaxPurpose is the greatest size of a grant's purpose in bytes.
+	MaxPurpose = 256
+	// MaxGrants is how many grants in force one principal may have on one stream:
+	// a derived statement is checked against all of them.
+	MaxGrants = 8
+	// MaxStreamsMoved is how many streams a device may have that is to be given away
+	// together with its streams.
+	MaxStreamsMoved = 256
 	// MaxTransaction is the greatest size of a transaction in bytes.
 	MaxTransaction = 524_288
 	// MaxStatements is the greatest number of statements of a transaction.

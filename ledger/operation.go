@@ -80,8 +80,7 @@ func (k Kind) String() string {
 	return fmt.Sprintf("kind_%d", uint64(k))
 }
 
-// Body is what an operation does: EnrolDevice, OpenStream, EnrolBridge, Rotate,
-// Suspend, Resume or Retire.
+// Body is what an operation does: one type for each Kind.
 type Body interface {
 	Kind() Kind
 	append(b []byte) []byte
@@ -156,14 +155,34 @@ func (o *Operation) payload() []byte {
 // ParseOperation decodes an operation and makes every check that needs only its
 // bytes; no signature is one of them. The result aliases b.
 func ParseOperation(b []byte) (*Operation, error) {
-	sign1, err := parseSign1("operation", b, MaxOperation, FormatOperation)
-	if err != nil {
-		return nil, err
+	if len(b) > MaxEvidence {
+		return nil, tooLargeOperation(b)
 	}
-	return operationFrom(sign1)
+	sign1, err := parseSign1("operation", b, MaxEvidence, FormatOperation)
+	switch {
+	case err == nil:
+		return operationFrom(sign1)
+	case len(b) > MaxOperation:
+		return nil, tooLargeOperation(b)
+	}
+	return nil, err
 }
 
+func tooLargeOperation(b []byte) error {
+	return Errorf(CodeTooLarge, "operation of %d bytes, at most %d, with evidence %d", len(b), MaxOperation, MaxEvidence)
+}
+
+// operationFrom decodes the payload. Only an operation that shows two statements
+// may be larger than MaxOperation.
 func operationFrom(sign1 *crypto.Sign1) (*Operation, error) {
+	o, err := decodeOperation(sign1)
+	if len(sign1.Bytes()) > MaxOperation && (err != nil || o.Body.Kind() != KindEquivocation) {
+		return nil, tooLargeOperation(sign1.Bytes())
+	}
+	return o, err
+}
+
+func decodeOperation(sign1 *crypto.Sign1) (*Operation, error) {
 	o := &Operation{Sign1: sign1}
 	r := dcbor.NewReader(sign1.Payload)
 	r.ExpectArray(5)
@@ -175,11 +194,23 @@ func operationFrom(sign1 *crypto.Sign1) (*Operation, error) {
 	if err := r.Done(); err != nil {
 		return nil, malformed("operation payload", err)
 	}
-	return o, o.checkPossession()
+	return o, o.checkPossessions()
+}
+
+// maxBody is the greatest number of elements of a body.
+const maxBody = 16
+
+// bodyReaders read the bodies of the kinds of one file each.
+var bodyReaders = []func(r *dcbor.Reader, kind Kind, n int) Body{
+	readDeviceBody,
+	readOwnershipBody,
+	readGrantBody,
+	readEvidenceBody,
+	readManifestBody,
 }
 
 func readBody(r *dcbor.Reader) Body {
-	n := r.Array(8)
+	n := r.Array(maxBody)
 	kind := Kind(r.Uint())
 	switch {
 	case r.Err() != nil:
@@ -194,8 +225,10 @@ func readBody(r *dcbor.Reader) Body {
 		}
 		return body
 	default:
-		if body := readDeviceBody(r, kind, n); body != nil {
-			return body
+		for _, read := range bodyReaders {
+			if body := read(r, kind, n); body != nil {
+				return body
+			}
 		}
 		r.Fail(fmt.Errorf("no operation of %v has %d elements: %w", kind, n, dcbor.ErrValue))
 	}
@@ -223,29 +256,34 @@ func (o OpenStream) append(b []byte) []byte {
 	return dcbor.AppendText(b, o.Name)
 }
 
-// PossessionOf returns the proof of possession that a body carries, or nil.
-func PossessionOf(body Body) *Possession {
+// Possessions returns the proofs of possession that a body carries, in order.
+func Possessions(body Body) []*Possession {
 	switch v := body.(type) {
 	case EnrolDevice:
-		return v.Possession
+		return []*Possession{v.Possession}
 	case EnrolBridge:
-		return v.Possession
+		return []*Possession{v.Possession}
 	case Rotate:
-		return v.Possession
+		return []*Possession{v.Possession}
+	case EnrolDevices:
+		return v.Possessions
 	}
 	return nil
 }
 
-// checkPossession checks that a proof of possession was made for this operation.
-// Who owns the device of a rotation, only the records know.
-func (o *Operation) checkPossession() error {
-	p := PossessionOf(o.Body)
-	if p == nil {
-		return nil
-	}
+// checkPossessions checks that the proofs of possession were made for this
+// operation. Who owns the device of a rotation, only the records know.
+func (o *Operation) checkPossessions() error {
 	_, rotation := o.Body.(Rotate)
-	if p.Chain != o.Chain || (p.Organisation != o.Actor && !rotation) {
-		return Errorf(CodeBadPossession, "the proof of possession is for organisation %v on chain %q", p.Organisation, p.Chain)
+	seen := make(map[crypto.PublicKey]bool)
+	for _, p := range Possessions(o.Body) {
+		if p.Chain != o.Chain || (p.Organisation != o.Actor && !rotation) {
+			return Errorf(CodeBadPossession, "the proof of possession is for organisation %v on chain %q", p.Organisation, p.Chain)
+		}
+		if seen[p.Key] {
+			return Errorf(CodeExists, "key %v stands twice", p.Key)
+		}
+		seen[p.Key] = true
 	}
 	return nil
 }

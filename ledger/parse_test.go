@@ -262,9 +262,9 @@ func TestOperations(t *testing.T) {
 		if err != nil || tx.Batch != nil || tx.Operation.Digest() != o.Digest() || tx.Chain() != testChain || tx.Sign1().Verify(adminKey.Public()) != true {
 			t.Errorf("%v: %v", body.Kind(), err)
 		}
-		p := PossessionOf(o.Body)
+		list := Possessions(o.Body)
 		_, carries := map[Kind]bool{KindEnrolDevice: true, KindEnrolBridge: true, KindRotate: true}[body.Kind()]
-		if (p != nil) != carries || p != nil && !p.Verify() {
+		if (len(list) == 1) != carries || carries && !list[0].Verify() {
 			t.Errorf("%v: possession", body.Kind())
 		}
 	}

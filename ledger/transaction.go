@@ -110,8 +110,8 @@ func ParseTransaction(b []byte) (*Transaction, error) {
 }
 
 func operationTransaction(b []byte, sign1 *crypto.Sign1) (*Transaction, error) {
-	if len(b) > MaxOperation {
-		return nil, Errorf(CodeTooLarge, "operation of %d bytes, at most %d", len(b), MaxOperation)
+	if len(b) > MaxEvidence {
+		return nil, tooLargeOperation(b)
 	}
 	if err := checkHeader("operation", sign1, FormatOperation); err != nil {
 		return nil, err

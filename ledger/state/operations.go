@@ -90,17 +90,19 @@ func (v *View) checkOperation(b Block, op *ledger.Operation, verdicts []ledger.C
 	case op.NotAfter-now > v.parameters(b.Height).NotAfter:
 		return ledger.CodeNotAfterTooFar
 	}
-	if ledger.PossessionOf(op.Body) == nil {
-		return ledger.CodeOK
-	}
-	return checkPossession(verdicts)
+	return checkPossessions(len(ledger.Possessions(op.Body)), verdicts)
 }
 
-// checkPossession checks the signature of a key to be enrolled. Parsing the operation
-// checked what it says, and that the key is one that can be enrolled.
-func checkPossession(verdicts []ledger.Code) ledger.Code {
-	if len(verdicts) != 1 || verdicts[0] != ledger.CodeOK {
+// checkPossessions checks the signatures of the keys to be enrolled. Parsing the operation
+// checked what they say, and that the keys can be enrolled.
+func checkPossessions(want int, verdicts []ledger.Code) ledger.Code {
+	if len(verdicts) != want {
 		return ledger.CodeBadPossession
+	}
+	for _, code := range verdicts {
+		if code != ledger.CodeOK {
+			return ledger.CodeBadPossession
+		}
 	}
 	return ledger.CodeOK
 }

@@ -98,7 +98,7 @@ func (l *lookup) statementCheck(s *ledger.Statement, err error) Check {
 
 func (l *lookup) operation(b Block, op *ledger.Operation) []Check {
 	checks := []Check{l.actorCheck(b, op)}
-	if p := ledger.PossessionOf(op.Body); p != nil {
+	for _, p := range ledger.Possessions(op.Body) {
 		checks = append(checks, Check{Item: p.Sign1.Item(p.Key)})
 	}
 	return checks

@@ -35,7 +35,7 @@ func TestViewReads(t *testing.T) {
 			n = 1 + tx.Batch.Len()
 		}
 		verdicts := make([]ledger.Code, n)
-		if len(verdicts) == 2 && ledger.PossessionOf(tx.Operation.Body) == nil {
+		if len(verdicts) == 2 && len(ledger.Possessions(tx.Operation.Body)) == 0 {
 			verdicts = verdicts[:1]
 		}
 		if r := applyTo(v, c, tx, verdicts); r.Code != ledger.CodeOK {
