@@ -1,8 +1,6 @@
 package proof
 
 import (
-	"crypto/sha256"
-
 	"mtmledger/crypto"
 	"mtmledger/crypto/merkle"
 	"mtmledger/ledger/record"
@@ -58,10 +56,7 @@ func RecordQueries(device crypto.ID, kid crypto.KeyID, stream crypto.ID, height 
 // Encode writes the certificate as a file. It checks nothing.
 func (c *Certificate) Encode() []byte {
 	b := make([]byte, 0, 1024+len(c.Entry)+len(c.Records)+len(c.LogPath)*34)
-	b = c.appendBody(b)
-	b = append(b, checksumHead...)
-	sum := sha256.Sum256(b)
-	return append(b, sum[:]...)
+	return seal(c.appendBody(b))
 }
 
 // Parse reads a certificate file and checks its form, limits and checksum, not
@@ -69,34 +64,13 @@ func (c *Certificate) Encode() []byte {
 // byte. The result aliases file, which must not be changed while it is in use.
 // The error is a [*Refusal] of [CheckShape] or [CheckChecksum].
 func Parse(file []byte) (*Certificate, error) {
-	if len(file) > MaxSize {
-		return nil, refuse(CheckShape, "more than %d bytes", MaxSize)
-	}
-	if err := checkFrame(file); err != nil {
+	body, err := certificateFrame.open(file)
+	if err != nil {
 		return nil, err
 	}
-	c, err := parseBody(file[:len(file)-checksumSize])
+	c, err := parseBody(body)
 	if err != nil {
 		return nil, &Refusal{Check: CheckShape, Err: err}
 	}
 	return c, nil
-}
-
-// checkFrame checks the first and the last bytes of a file: whether it is a
-// certificate at all, and whether it is whole.
-func checkFrame(file []byte) error {
-	if len(file) < len(magic)+1+checksumSize || string(file[:len(magic)]) != string(magic) {
-		return refuse(CheckShape, "not an MTM Ledger certificate")
-	}
-	if form := file[len(magic)]; form != certificateForm {
-		return refuse(CheckShape, "a certificate of form %d: this version knows form %d", form, certificateForm)
-	}
-	body := file[:len(file)-sha256.Size]
-	if sum := sha256.Sum256(body); string(sum[:]) != string(file[len(body):]) {
-		return refuse(CheckChecksum, "the file was damaged or changed after it was written")
-	}
-	if string(body[len(body)-len(checksumHead):]) != string(checksumHead) {
-		return refuse(CheckShape, "the last element is not a checksum")
-	}
-	return nil
 }

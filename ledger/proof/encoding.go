@@ -1,7 +1,6 @@
 package proof
 
 import (
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"math"
@@ -18,13 +17,9 @@ const (
 )
 
 // magic is how every certificate begins: the head of the array and its name.
-var magic = dcbor.AppendText(dcbor.AppendArray(nil, certificateElements), certificateName)
+var magic = newMagic(certificateElements, certificateName)
 
-// checksumHead is the head of the last element, whose content is the SHA-256 of
-// everything before it.
-var checksumHead = []byte{0x58, sha256.Size}
-
-const checksumSize = 2 + sha256.Size
+var certificateFrame = frame{magic: magic, form: certificateForm, what: "certificate", max: MaxSize}
 
 var (
 	errNoHeight = errors.New("a height is zero")
@@ -48,10 +43,16 @@ func (c *Certificate) appendBody(b []byte) []byte {
 		b = dcbor.AppendBytes(b, h[:])
 	}
 	b = dcbor.AppendBytes(b, c.Records)
-	b = appendLight(b, &c.Light, c.Light.Header.NextValidatorsHash)
-	b = dcbor.AppendArray(b, len(c.Path))
-	for i := range c.Path {
-		s := &c.Path[i]
+	return appendSigned(b, &c.Light, c.Path)
+}
+
+// appendSigned writes the light block over a state, and the path to the set that
+// signed it.
+func appendSigned(b []byte, l *LightBlock, path []PathStep) []byte {
+	b = appendLight(b, l, l.Header.NextValidatorsHash)
+	b = dcbor.AppendArray(b, len(path))
+	for i := range path {
+		s := &path[i]
 		b = dcbor.AppendArray(b, 2)
 		b = appendLight(b, &s.Light, s.Light.Header.AppHash)
 		b = appendValidators(b, s.Validators)
@@ -130,18 +131,24 @@ func parseBody(b []byte) (*Certificate, error) {
 		r.Fixed(c.LogPath[i][:])
 	}
 	c.Records = r.Bytes(MaxRecords)
-	readLight(r, &c.Light, &c.Light.Header.NextValidatorsHash)
-	c.Path = make([]PathStep, r.Array(MaxPathSteps))
-	for i := range c.Path {
-		s := &c.Path[i]
-		r.ExpectArray(2)
-		readLight(r, &s.Light, &s.Light.Header.AppHash)
-		s.Validators = readValidators(r)
-	}
+	c.Path = readSigned(r, &c.Light)
 	if err := r.Done(); err != nil {
 		return nil, fmt.Errorf("certificate: %w", err)
 	}
 	return c, nil
+}
+
+// readSigned reads what appendSigned writes, and returns the path.
+func readSigned(r *dcbor.Reader, l *LightBlock) []PathStep {
+	readLight(r, l, &l.Header.NextValidatorsHash)
+	path := make([]PathStep, r.Array(MaxPathSteps))
+	for i := range path {
+		s := &path[i]
+		r.ExpectArray(2)
+		readLight(r, &s.Light, &s.Light.Header.AppHash)
+		s.Validators = readValidators(r)
+	}
+	return path
 }
 
 func readLight(r *dcbor.Reader, l *LightBlock, open *merkle.Hash) {

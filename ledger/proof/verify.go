@@ -66,7 +66,10 @@ func (v *Verifier) Verify(file []byte) (*Finding, error) {
 	}
 	header := c.Light.Header
 	header.AppHash = merkle.AppHash(c.Size, logRoot, rows.root)
-	votes, err := v.verifyLight(c, header)
+	if header.Height <= c.Height {
+		return nil, refuse(CheckHeader, "the header at height %d is not over the state after block %d", header.Height, c.Height)
+	}
+	votes, err := v.verifyLight(c.Path, header, &c.Light.Commit)
 	if err != nil {
 		return nil, err
 	}
@@ -108,10 +111,10 @@ func (c *Certificate) rows(s *ledger.Statement) (*rows, error) {
 		return nil, &Refusal{Check: CheckRecords, Err: err}
 	}
 	out := &rows{root: tree.Root()}
-	if out.block, err = c.blockRow(tree); err != nil {
+	if out.block, err = blockRow(tree, c.Height, c.Index); err != nil {
 		return nil, err
 	}
-	if out.key, err = c.keyRow(tree, s); err != nil {
+	if out.key, err = keyRow(tree, s.Device, s.KeyID(), c.Height); err != nil {
 		return nil, err
 	}
 	if out.owner, err = c.ownerRow(tree, s.Stream); err != nil {
@@ -120,33 +123,35 @@ func (c *Certificate) rows(s *ledger.Statement) (*rows, error) {
 	return out, nil
 }
 
-func (c *Certificate) blockRow(tree *merkle.Partial) (record.Block, error) {
-	value, found, err := tree.Get(record.BlockRow(c.Height))
+// blockRow reads the row of the block at a height, which must have added the
+// entry at an index.
+func blockRow(tree *merkle.Partial, height, index uint64) (record.Block, error) {
+	value, found, err := tree.Get(record.BlockRow(height))
 	if err != nil {
-		return record.Block{}, refuse(CheckRecords, "row of block %d: %w", c.Height, err)
+		return record.Block{}, refuse(CheckRecords, "row of block %d: %w", height, err)
 	}
 	if !found {
-		return record.Block{}, refuse(CheckBlock, "block %d added nothing to the log", c.Height)
+		return record.Block{}, refuse(CheckBlock, "block %d added nothing to the log", height)
 	}
 	row, err := record.ParseBlock(value)
 	if err != nil {
 		return record.Block{}, &Refusal{Check: CheckRecords, Err: err}
 	}
-	if !row.Contains(c.Index) {
+	if !row.Contains(index) {
 		return record.Block{}, refuse(CheckBlock, "block %d added log entries %d to %d, not %d",
-			c.Height, row.First, row.First+row.Count-1, c.Index)
+			height, row.First, row.First+row.Count-1, index)
 	}
 	return row, nil
 }
 
-func (c *Certificate) keyRow(tree *merkle.Partial, s *ledger.Statement) (record.Key, error) {
-	kid := s.KeyID()
-	value, found, err := tree.Get(record.KeyRow(s.Device, kid))
+// keyRow reads the row of a principal's key, which must be valid at a height.
+func keyRow(tree *merkle.Partial, principal crypto.ID, kid crypto.KeyID, height uint64) (record.Key, error) {
+	value, found, err := tree.Get(record.KeyRow(principal, kid))
 	if err != nil {
 		return record.Key{}, refuse(CheckRecords, "row of key %s: %w", kid, err)
 	}
 	if !found {
-		return record.Key{}, refuse(CheckKey, "device %s has no key %s", s.Device, kid)
+		return record.Key{}, refuse(CheckKey, "%s has no key %s", principal, kid)
 	}
 	row, err := record.ParseKey(value)
 	if err != nil {
@@ -155,9 +160,9 @@ func (c *Certificate) keyRow(tree *merkle.Partial, s *ledger.Statement) (record.
 	if row.Public.KeyID() != kid {
 		return record.Key{}, refuse(CheckKey, "the row of key %s holds another key", kid)
 	}
-	if !row.ValidAt(c.Height) {
+	if !row.ValidAt(height) {
 		return record.Key{}, refuse(CheckKey, "key %s opened at height %d and closed at %d (0 = open): not valid at %d",
-			kid, row.Opens, row.Closes, c.Height)
+			kid, row.Opens, row.Closes, height)
 	}
 	return row, nil
 }
@@ -179,25 +184,21 @@ func (c *Certificate) ownerRow(tree *merkle.Partial, stream crypto.ID) (record.O
 }
 
 // verifyLight walks from the pinned set along the path to the set that signed
-// the certificate's header, and checks the votes for that header.
-func (v *Verifier) verifyLight(c *Certificate, header Header) (votes, error) {
-	if header.Height <= c.Height {
-		return votes{}, refuse(CheckHeader, "the header at height %d is not over the state after block %d",
-			header.Height, c.Height)
-	}
+// a header, and checks the votes for that header.
+func (v *Verifier) verifyLight(path []PathStep, header Header, commit *Commit) (votes, error) {
 	set, last := v.set, uint64(0)
-	for i := range c.Path {
-		next, err := v.verifyStep(set, &c.Path[i], last)
+	for i := range path {
+		next, err := v.verifyStep(set, &path[i], last)
 		if err != nil {
 			return votes{}, err
 		}
-		set, last = next, c.Path[i].Light.Header.Height
+		set, last = next, path[i].Light.Header.Height
 	}
 	if header.Height <= last {
 		return votes{}, refuse(CheckPath, "the header at height %d does not come after the path, which ends at %d",
 			header.Height, last)
 	}
-	return v.verifyVotes(set, header, &c.Light.Commit)
+	return v.verifyVotes(set, header, commit)
 }
 
 // verifyStep checks one change of the validator set and returns the set after.
