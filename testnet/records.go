@@ -3,6 +3,7 @@ package testnet
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"time"
 
 	"mtmledger/crypto"
@@ -15,14 +16,19 @@ type Ledger interface {
 	Wait(ctx context.Context, txHash [32]byte) (ledger.TxResult, error)
 }
 
-// operationLife is how long a signed operation may wait to be committed.
-const operationLife = time.Hour
+// operationLife is how long a signed operation may wait to be committed, at
+// least. Up to operationJitter is added at random: the same operation signed
+// twice in one second would be one and the same.
+const (
+	operationLife   = time.Hour
+	operationJitter = 24 * time.Hour
+)
 
 // Operate signs an operation, submits it and waits until it is committed. A
 // refusal is an error with its code.
 func Operate(ctx context.Context, l Ledger, key crypto.PrivateKey, o ledger.Operation) (ledger.TxResult, error) {
 	if o.NotAfter == 0 {
-		o.NotAfter = time.Now().Add(operationLife).Unix()
+		o.NotAfter = time.Now().Add(operationLife + rand.N(operationJitter)).Unix()
 	}
 	signed, err := ledger.SignOperation(key, o)
 	if err != nil {

@@ -70,7 +70,7 @@ acknowledgement, and signs statements beforehand unless --presign=false.`,
 	f.StringVar(&c.Dir, "home", "", "folder for all homes (default: a temporary one)")
 	f.BoolVar(&keep, "keep", false, "keep the temporary folder")
 	jsonFlag(cmd, &asJSON)
-	cmd.AddCommand(newBenchLoad(), newBenchBaseline())
+	cmd.AddCommand(newBenchLoad(), newBenchBaseline(), newBenchShow())
 	return cmd
 }
 
@@ -100,6 +100,26 @@ func benchLines(r testnet.BenchResult) []string {
 		lines = append(lines, fmt.Sprintf("baseline      %.0f tx/s of %d bytes (%.1f MB/s), %.0f ms median", b.PerSecond, b.TxBytes, b.MBPerSecond, b.LatencyP50))
 	}
 	return lines
+}
+
+// newBenchShow prints a kept result for people.
+func newBenchShow() *cobra.Command {
+	return &cobra.Command{
+		Use: "show FILE", Short: "Print a result that was written with --json", Hidden: true,
+		Example: "  mtm bench show result.json",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			b, err := os.ReadFile(args[0])
+			if err != nil {
+				return err
+			}
+			var r testnet.BenchResult
+			if err := json.Unmarshal(b, &r); err != nil {
+				return fmt.Errorf("%s: %w", args[0], err)
+			}
+			return report(cmd, false, r, benchLines(r)...)
+		},
+	}
 }
 
 // newBenchLoad is the load generator, a process of its own.

@@ -5,7 +5,7 @@ set -euo pipefail
 count=0
 while IFS=: read -r file target; do
   echo "fuzz $(dirname "$file") $target for ${FUZZTIME:=10s}"
-  go test -run '^$' -fuzz "^$target\$" -fuzztime "$FUZZTIME" "./$(dirname "$file")" >/tmp/mtm-fuzz.$$ 2>&1 ||
+  go test -run '^$' -fuzz "^$target\$" -fuzztime "$FUZZTIME" -fuzzminimizetime 5x "./$(dirname "$file")" >/tmp/mtm-fuzz.$$ 2>&1 ||
     { cat /tmp/mtm-fuzz.$$; rm -f /tmp/mtm-fuzz.$$; exit 1; }
   rm -f /tmp/mtm-fuzz.$$
   count=$((count + 1))

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net"
 	"net/http"
 	"strconv"
@@ -124,6 +125,7 @@ type Replayed struct {
 	Error    string `json:"error,omitempty"`
 }
 
+// replay gives dead letters to the bridge again: those asked for, or all.
 func (s *Service) replay(w http.ResponseWriter, r *http.Request) {
 	var ids []uint64
 	for _, text := range r.URL.Query()["id"] {
@@ -133,6 +135,16 @@ func (s *Service) replay(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		ids = append(ids, id)
+	}
+	if len(ids) == 0 {
+		letters, err := s.Bridge.DeadLetters(math.MaxInt)
+		if err != nil {
+			answer(w, Replayed{Error: err.Error()})
+			return
+		}
+		for _, l := range letters {
+			ids = append(ids, l.ID)
+		}
 	}
 	n, err := s.Bridge.Replay(r.Context(), ids...)
 	out := Replayed{Replayed: n}
