@@ -19,11 +19,8 @@ func Below(s *[4]uint64) bool {
 	return borrow == 1
 }
 
-// MaxTerms is how many products an Accumulator holds without overflow.
-const MaxTerms = 1 << 32
-
 // Accumulator sums products of 128-bit by 512-bit numbers exactly, so that the
-// reduction modulo L is paid once. The zero value is zero.
+// reduction modulo L is paid once: up to 2^32 of them. The zero value is zero.
 type Accumulator [11]uint64
 
 // Add adds k times x, whose words are the lowest first, at most 8.
