@@ -33,11 +33,24 @@ const (
 	FamilyOrganisationBridge Family = 0x13 // (organisation, bridge) -> Since
 	FamilyDevice             Family = 0x20 // (device, height) -> Device
 	FamilyOrganisationDevice Family = 0x21 // (organisation, device) -> Since
+	FamilyKeyless            Family = 0x22 // (device, 0) -> Keyless
 	FamilyStream             Family = 0x30 // (stream, 0) -> StreamHead
 	FamilyOwner              Family = 0x31 // (stream, height) -> Owner
 	FamilyOrganisationStream Family = 0x32 // (organisation, stream) -> Since
 	FamilyDeviceStream       Family = 0x33 // (device, stream) -> DeviceStream
 	FamilyGap                Family = 0x34 // (stream, first number) -> Gap
+	FamilyDescription        Family = 0x36 // (subject, height) -> Description
+	FamilyClosed             Family = 0x37 // (stream, 0) -> Closed
+	FamilyGrant              Family = 0x40 // (grant, 0) -> Grant
+	FamilyStreamGrant        Family = 0x41 // (stream, grant) -> Since
+	FamilyGranteeGrant       Family = 0x42 // (principal, grant) -> Since
+	FamilyDelivery           Family = 0x43 // (delivery, 0) -> Delivery
+	FamilyStreamDelivery     Family = 0x44 // (stream, delivery) -> Since
+	FamilyConsumerDelivery   Family = 0x45 // (principal, delivery) -> Since
+	FamilyDerived            Family = 0x46 // (derived stream, first number) -> Derived
+	FamilyUse                Family = 0x47 // (input stream, log index and place) -> Use
+	FamilyEvidence           Family = 0x48 // (device, key id) -> Evidence
+	FamilyAccess             Family = 0x4b // (principal, stream) -> Access
 )
 
 // families lists every family with its name, in order.
@@ -54,11 +67,24 @@ var families = []struct {
 	{FamilyOrganisationBridge, "organisation_bridge"},
 	{FamilyDevice, "device"},
 	{FamilyOrganisationDevice, "organisation_device"},
+	{FamilyKeyless, "keyless"},
 	{FamilyStream, "stream"},
 	{FamilyOwner, "owner"},
 	{FamilyOrganisationStream, "organisation_stream"},
 	{FamilyDeviceStream, "device_stream"},
 	{FamilyGap, "gap"},
+	{FamilyDescription, "description"},
+	{FamilyClosed, "closed"},
+	{FamilyGrant, "grant"},
+	{FamilyStreamGrant, "stream_grant"},
+	{FamilyGranteeGrant, "grantee_grant"},
+	{FamilyDelivery, "delivery"},
+	{FamilyStreamDelivery, "stream_delivery"},
+	{FamilyConsumerDelivery, "consumer_delivery"},
+	{FamilyDerived, "derived_from"},
+	{FamilyUse, "used_by"},
+	{FamilyEvidence, "evidence"},
+	{FamilyAccess, "access"},
 }
 
 // String returns the family's name, or its number when it is not known.

@@ -11,6 +11,7 @@ import (
 	"mtmledger/crypto"
 	"mtmledger/crypto/merkle"
 	"mtmledger/internal/dcbor"
+	"mtmledger/ledger"
 )
 
 func id(n byte) (v crypto.ID) {
@@ -63,6 +64,19 @@ func TestKeys(t *testing.T) {
 		{FamilyOrganisationStream, OrganisationStreamRow(id(0xaa), id(0xbb)), "32" + a + b},
 		{FamilyDeviceStream, DeviceStreamRow(id(0xaa), id(0xbb)), "33" + a + b},
 		{FamilyGap, GapRow(id(0xaa), h), "34" + a + n + nzero},
+		{FamilyKeyless, KeylessRow(id(0xaa)), "22" + a + zero},
+		{FamilyDescription, DescriptionRow(id(0xaa), h), "36" + a + n + nzero},
+		{FamilyClosed, ClosedRow(id(0xaa)), "37" + a + zero},
+		{FamilyGrant, GrantRow(id(0xaa)), "40" + a + zero},
+		{FamilyStreamGrant, StreamGrantRow(id(0xaa), id(0xbb)), "41" + a + b},
+		{FamilyGranteeGrant, GranteeGrantRow(id(0xaa), id(0xbb)), "42" + a + b},
+		{FamilyDelivery, DeliveryRow(id(0xaa)), "43" + a + zero},
+		{FamilyStreamDelivery, StreamDeliveryRow(id(0xaa), id(0xbb)), "44" + a + b},
+		{FamilyConsumerDelivery, ConsumerDeliveryRow(id(0xaa), id(0xbb)), "45" + a + b},
+		{FamilyDerived, DerivedRow(id(0xaa), h), "46" + a + n + nzero},
+		{FamilyUse, UseRow(id(0xaa), h, 3), "47" + a + n + "0000000000000003"},
+		{FamilyEvidence, EvidenceRow(id(0xaa), crypto.KeyID{1, 2, 3, 4, 5, 6, 7, 8}), "48" + a + n + nzero},
+		{FamilyAccess, AccessRow(id(0xaa), id(0xbb)), "4b" + a + b},
 	}
 	if len(tests) != len(families) {
 		t.Errorf("%d families, %d are tested", len(families), len(tests))
@@ -116,7 +130,10 @@ var codecs = map[string]codec{
 	"parameters": again(ParseParameters), "block": again(ParseBlock), "operation": again(ParseOperation),
 	"organisation": again(ParseOrganisation), "key": again(ParseKey), "bridge": again(ParseBridge),
 	"device": again(ParseDevice), "since": again(ParseSince), "stream": again(ParseStreamHead),
-	"owner": again(ParseOwner), "device_stream": again(ParseDeviceStream), "gap": again(ParseGap),
+	"keyless": again(ParseKeyless), "description": again(ParseDescription), "closed": again(ParseClosed), "grant": again(ParseGrant),
+	"access": again(ParseAccess), "delivery": again(ParseDelivery), "derived_from": again(ParseDerived), "used_by": again(ParseUse),
+	"evidence": again(ParseEvidence),
+	"owner":    again(ParseOwner), "device_stream": again(ParseDeviceStream), "gap": again(ParseGap),
 }
 
 var values = map[string][]byte{
@@ -124,6 +141,12 @@ var values = map[string][]byte{
 	"operation": Operation{math.MaxInt64, 2}.Encode(), "organisation": Organisation{"Works", 1, StatusActive}.Encode(),
 	"key": Key{crypto.PublicKey{1}, 2, 3, 4}.Encode(), "bridge": Bridge{id(1), StatusSuspended}.Encode(),
 	"device": Device{id(1), StatusRetired}.Encode(), "since": Since{9}.Encode(), "stream": StreamHead{id(1), 2, 3, StatusRetired}.Encode(),
+	"keyless": Keyless{crypto.KeyID{1}, 7}.Encode(), "closed": Closed{id(1), 7}.Encode(),
+	"description": Description{[]ledger.Attribute{{Name: "model", Text: "M1"}, {Name: "schema", Data: []byte{1, 2}}}}.Encode(),
+	"grant":       Grant{id(1), id(2), id(3), 3, 4, 5, 6, 7, "billing", [32]byte{8}, 9, 10}.Encode(),
+	"access":      Access{[]crypto.ID{id(1), id(2)}}.Encode(), "delivery": Delivery{id(1), id(2), id(3), 4, 5, [32]byte{6}, 7}.Encode(),
+	"derived_from": Derived{7, []ledger.Input{{Stream: id(1), First: 2, Last: 3, Digest: [32]byte{4}}}}.Encode(),
+	"used_by":      Use{1, 2, id(3), 4, 5}.Encode(), "evidence": Evidence{id(1), 2, [32]byte{3}, [32]byte{4}, 5}.Encode(),
 	"owner": Owner{id(1), 5}.Encode(), "device_stream": DeviceStream{"temperature"}.Encode(), "gap": Gap{7}.Encode(),
 }
 

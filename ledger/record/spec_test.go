@@ -27,17 +27,36 @@ func TestSpecFamilies(t *testing.T) {
 		if want := fmt.Sprintf("| %02x | %s | ", uint8(f.family), f.name); !strings.HasPrefix(row, want) {
 			t.Errorf("row %q, want %q", row, want)
 		}
-		elements := strings.Count(row[strings.Index(row, "`["):], ",") + 1
+		elements := topElements(row[strings.Index(row, "`[")+2:])
 		if name := valueOf(f.family); int(values[name][0]&0x1f) != elements {
 			t.Errorf("%s: %d elements in the page, the value has %d", f.name, elements, values[name][0]&0x1f)
 		}
 	}
 }
 
+// topElements counts the elements of an array, without those of arrays in it.
+func topElements(text string) int {
+	n, depth := 1, 0
+	for _, c := range text {
+		switch {
+		case c == '[':
+			depth++
+		case c == ']' && depth == 0:
+			return n
+		case c == ']':
+			depth--
+		case c == ',' && depth == 0:
+			n++
+		}
+	}
+	return 0
+}
+
 // valueOf names the value of a family in values.
 func valueOf(f Family) string {
 	switch f {
-	case FamilyOrganisationBridge, FamilyOrganisationDevice, FamilyOrganisationStream:
+	case FamilyOrganisationBridge, FamilyOrganisationDevice, FamilyOrganisationStream,
+		FamilyStreamGrant, FamilyGranteeGrant, FamilyStreamDelivery, FamilyConsumerDelivery:
 		return "since"
 	}
 	return f.String()
