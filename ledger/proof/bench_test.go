@@ -70,7 +70,7 @@ func addDevice(rows map[merkle.Key][]byte, org crypto.ID, chain string, n uint64
 	height := 3 + n/10
 	device := ledger.DeviceID(key)
 	stream := ledger.StreamID(chain, device, "temperature")
-	since := record.Since{Height: height}.Encode()
+	since := record.Spans{{From: height}}.Encode()
 	rows[record.DeviceRow(device, height)] = record.Device{Organisation: org}.Encode()
 	rows[record.KeyRow(device, key.KeyID())] = record.Key{Public: key, Opens: height + 1}.Encode()
 	rows[record.OrganisationDeviceRow(org, device)] = since

@@ -21,6 +21,21 @@ const (
 	// MaxTotalPower bounds the sum of the powers of a validator set, as
 	// CometBFT does: 2^60 - 1, three times which fits in an int64.
 	MaxTotalPower = math.MaxInt64 / 8
+	// MaxAnswer bounds an answer, in bytes: a cover of 10,000 small statements,
+	// or a partial tree at its largest and 4 MB of entries.
+	MaxAnswer = 8 << 20
+	// MaxQueries bounds the queries of an answer: a list of MaxRows rows with a
+	// query about each, and some more.
+	MaxQueries = 4_096
+	// MaxRows bounds the rows of one list in an answer: a page.
+	MaxRows = 1_000
+	// MaxAnswerRows bounds the rows of all queries of an answer together; a row
+	// that two queries ask for counts twice.
+	MaxAnswerRows = 8_192
+	// MaxEntries bounds the log entries of an answer.
+	MaxEntries = 10_000
+	// MaxAnswerPath bounds the multi-proof of the entries of an answer.
+	MaxAnswerPath = 1 << 17
 	// MaxTrustRoot bounds a trust root file, in bytes.
 	MaxTrustRoot = 1 << 20
 )

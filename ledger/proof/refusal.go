@@ -2,11 +2,11 @@ package proof
 
 import "fmt"
 
-// Check names what a certificate is checked for. The names are stable: vectors,
+// Check names what a proof file is checked for. The names are stable: vectors,
 // tools and scripts may rely on them.
 type Check string
 
-// The checks, in the order in which they are made.
+// The checks of a certificate, in the order in which they are made.
 const (
 	CheckTrust     Check = "trust"     // the trust root is usable and could belong to this certificate
 	CheckShape     Check = "shape"     // the file is one certificate in the one encoding, within the limits
@@ -25,7 +25,15 @@ const (
 	CheckPower     Check = "power"     // more than 2/3 of the set's power signed
 )
 
-// A Refusal says why a certificate is not accepted.
+// The checks that only answers have. Theirs come in the order trust, shape,
+// checksum, entry, log, records (with block and key), signature, claim, cover,
+// header, path, commit, power.
+const (
+	CheckEntry Check = "entry" // the entries are well-formed statements and operations of this ledger
+	CheckCover Check = "cover" // statements, gaps and the unwritten tail account for every number once
+)
+
+// A Refusal says why a file is not accepted.
 type Refusal struct {
 	Check Check
 	Err   error
