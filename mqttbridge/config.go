@@ -17,6 +17,9 @@ import (
 	"mtmledger/mqttbridge/broker"
 )
 
+// mostBatchBytes is what fits into a transaction with what stands around it.
+const mostBatchBytes = ledger.MaxTransaction - ledger.BatchOverhead
+
 // ErrConfig is returned for a configuration that can't be used.
 var ErrConfig = errors.New("mqttbridge: bad configuration")
 
@@ -82,14 +85,19 @@ type Config struct {
 
 	// Window bounds the transactions under way; default 64.
 	Window int
+	// Lanes is how many transactions are submitted at once; the statements of a
+	// stream always take the same lane and so stay in order. Default 4.
+	Lanes int
 	// BatchBytes is the size in bytes at which a transaction is submitted without
 	// waiting for more; default 16 KiB. When the window is full, transactions grow
-	// to MaxBatchBytes; default 128 KiB, at most ledger.MaxTransaction.
+	// to MaxBatchBytes; default 128 KiB, at most what fits into
+	// ledger.MaxTransaction.
 	BatchBytes, MaxBatchBytes int
 	// MaxBatch bounds the statements of a transaction; default 1,000, at most
 	// ledger.MaxStatements.
 	MaxBatch int
-	// FlushInterval is how long a statement may wait for others; default 3 ms.
+	// FlushInterval is how long a statement waits for others; default 3 ms. It is up to
+	// 8 times as long while many transactions are under way.
 	FlushInterval time.Duration
 	// ResubmitAfter is how long to wait for a transaction before submitting its
 	// statements again; default 20 s.
@@ -123,6 +131,7 @@ type Config struct {
 
 func (c Config) withDefaults() Config {
 	setInt(&c.Window, 64)
+	setInt(&c.Lanes, 4)
 	setInt(&c.BatchBytes, 16<<10)
 	setInt(&c.MaxBatchBytes, max(128<<10, c.BatchBytes))
 	setInt(&c.MaxBatch, 1000)
@@ -201,8 +210,9 @@ func (c Config) checkLimits() error {
 		v, min, most int64
 	}{
 		{"Window", int64(c.Window), 1, 4096},
-		{"BatchBytes", int64(c.BatchBytes), 1, ledger.MaxTransaction},
-		{"MaxBatchBytes", int64(c.MaxBatchBytes), int64(c.BatchBytes), ledger.MaxTransaction},
+		{"Lanes", int64(c.Lanes), 1, 256},
+		{"BatchBytes", int64(c.BatchBytes), 1, mostBatchBytes},
+		{"MaxBatchBytes", int64(c.MaxBatchBytes), int64(c.BatchBytes), mostBatchBytes},
 		{"MaxBatch", int64(c.MaxBatch), 1, ledger.MaxStatements},
 		{"FlushInterval", int64(c.FlushInterval), 0, int64(time.Minute)},
 		{"ResubmitAfter", int64(c.ResubmitAfter), int64(time.Millisecond), int64(time.Hour)},

@@ -16,35 +16,50 @@ const (
 	maxRetryBytes = maxItemBytes / 2 // so that retries never fill it
 )
 
-// queue is where items wait: for a transaction (ready), or to be tried again
+// queue is where items wait: for a transaction (in a lane), or to be tried again
 // (retries). It also knows all verified items by digest, so that one statement that
 // came twice is submitted once.
 type queue struct {
 	cfg *Config
 
-	wakeBatch chan struct{} // capacity 1: ready grew
 	wakeRetry chan struct{} // capacity 1: the next due time may have changed
 	wakeFeed  chan struct{} // capacity 1: there is room for more items
 
 	mu         sync.Mutex
 	items      int // taken from the spool and not finished
 	bytes      int
-	ready      []*item
-	readyBytes int
-	readySince time.Time // when ready stopped being empty
+	lanes      []*lane
 	retries    retryHeap
 	retryBytes int
 	live       map[[32]byte]*item
 }
 
+// lane is the way of some streams to the ledger: its transactions are submitted one
+// after another, so that the statements of a stream stay in order, while those of
+// other lanes are submitted at the same time. Fields are guarded by queue.mu.
+type lane struct {
+	wake  chan struct{} // capacity 1: ready grew
+	ready []*item
+	bytes int       // of ready
+	since time.Time // when ready stopped being empty, or was last cut
+}
+
 func newQueue(cfg *Config) *queue {
-	return &queue{
+	q := &queue{
 		cfg:       cfg,
-		wakeBatch: make(chan struct{}, 1),
 		wakeRetry: make(chan struct{}, 1),
 		wakeFeed:  make(chan struct{}, 1),
 		live:      make(map[[32]byte]*item),
 	}
+	for range cfg.Lanes {
+		q.lanes = append(q.lanes, &lane{wake: make(chan struct{}, 1)})
+	}
+	return q
+}
+
+// lane returns the lane of a parsed item's stream.
+func (q *queue) lane(it *item) *lane {
+	return q.lanes[int(it.statement.Stream[0])%len(q.lanes)]
 }
 
 func signal(c chan struct{}) {
@@ -118,78 +133,96 @@ func (q *queue) push(items []*item) {
 			continue
 		}
 		q.live[it.digest] = it
-		q.add(it)
+		l := q.lane(it)
+		l.add(it)
+		signal(l.wake)
 	}
-	signal(q.wakeBatch)
 }
 
-func (q *queue) add(it *item) {
-	if len(q.ready) == 0 {
-		q.readySince = time.Now()
+func (l *lane) add(it *item) {
+	if len(l.ready) == 0 {
+		l.since = time.Now()
 	}
-	q.ready = append(q.ready, it)
-	q.readyBytes += len(it.raw)
+	l.ready = append(l.ready, it)
+	l.bytes += len(it.raw)
 }
 
-// pushFront puts items back at the front, in order.
+// pushFront puts items of one lane back at its front, in order.
 func (q *queue) pushFront(items []*item) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	rest := q.ready
-	q.ready = make([]*item, 0, len(items)+len(rest))
+	l := q.lane(items[0])
+	rest := l.ready
+	l.ready = make([]*item, 0, len(items)+len(rest))
 	for _, it := range items {
-		q.add(it)
+		l.add(it)
 	}
-	q.ready = append(q.ready, rest...)
-	signal(q.wakeBatch)
+	l.ready = append(l.ready, rest...)
+	signal(l.wake)
 }
 
-// next returns the items of the next transaction: as soon as they fill it, or have
-// waited long enough. It returns nil when ctx ends.
-func (q *queue) next(ctx context.Context) []*item {
+// await waits until the lane's items fill a transaction or have waited long enough,
+// and returns nil, or ctx's error. underway says how many transactions are awaited.
+func (q *queue) await(ctx context.Context, l *lane, underway func() int) error {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
-		items, wait := q.cut(time.Now())
-		if len(items) > 0 {
-			return items
+		wait := q.waitFor(l, time.Now(), q.flushAfter(underway()))
+		if wait <= 0 {
+			return nil
 		}
 		timer.Reset(wait)
 		select {
-		case <-q.wakeBatch:
+		case <-l.wake:
 		case <-timer.C:
 		case <-ctx.Done():
-			return nil
+			return ctx.Err()
 		}
 	}
 }
 
-// cut takes a transaction's items off, or says how long to wait.
-func (q *queue) cut(now time.Time) ([]*item, time.Duration) {
+// slowFlush is how many times FlushInterval a statement waits at most.
+const slowFlush = 8
+
+// flushAfter is how long a statement waits for others: the longer, the more
+// transactions are awaited, because then waiting costs it little and saves much.
+func (q *queue) flushAfter(underway int) time.Duration {
+	return q.cfg.FlushInterval * time.Duration(min(1+slowFlush*2*underway/q.cfg.Window, slowFlush))
+}
+
+// waitFor returns how long the lane's items should still wait for others; 0 or less if
+// they should go.
+func (q *queue) waitFor(l *lane, now time.Time, flush time.Duration) time.Duration {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if len(q.ready) == 0 {
-		return nil, time.Hour
+	switch {
+	case len(l.ready) == 0:
+		return time.Hour
+	case l.bytes >= q.cfg.BatchBytes, len(l.ready) >= q.cfg.MaxBatch, l.ready[0].alone:
+		return 0
 	}
-	full := q.readyBytes >= q.cfg.BatchBytes || len(q.ready) >= q.cfg.MaxBatch || q.ready[0].alone
-	if wait := q.cfg.FlushInterval - now.Sub(q.readySince); !full && wait > 0 {
-		return nil, wait
-	}
+	return flush - now.Sub(l.since)
+}
+
+// cut takes the items of one transaction off the lane: as many as fit into it.
+func (q *queue) cut(l *lane) []*item {
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	n, size := 0, 0
-	for ; n < len(q.ready) && n < q.cfg.MaxBatch; n++ {
-		it := q.ready[n]
+	for ; n < len(l.ready) && n < q.cfg.MaxBatch; n++ {
+		it := l.ready[n]
 		size += len(it.raw) + 3
-		if n > 0 && (size > q.cfg.MaxBatchBytes || it.alone || q.ready[0].alone) {
+		if n > 0 && (size > q.cfg.MaxBatchBytes || it.alone || l.ready[0].alone) {
 			break
 		}
 	}
-	items := q.ready[:n:n]
+	items := l.ready[:n:n]
 	for _, it := range items {
-		q.readyBytes -= len(it.raw)
+		l.bytes -= len(it.raw)
 	}
-	q.ready = q.ready[n:]
-	q.readySince = now
-	return items, 0
+	l.ready = l.ready[n:]
+	l.since = time.Now()
+	return items
 }
 
 // retryLater keeps a refused item to be tried again. It returns items to be given

@@ -259,6 +259,30 @@ func TestReplay(t *testing.T) {
 	}
 }
 
+// TestLargest: the largest transaction that may be configured is not too large.
+func TestLargest(t *testing.T) {
+	d := newDevice(1)
+	f := newFake(bridgeKey.Public(), d)
+	f.trust = true
+	cfg := testConfig(t, f)
+	cfg.BatchBytes, cfg.MaxBatchBytes, cfg.MaxBatch = mostBatchBytes, mostBatchBytes, ledger.MaxStatements
+	cfg.FlushInterval, cfg.ResubmitAfter = 200*time.Millisecond, time.Minute
+	r := start(t, cfg)
+	const n = 4500
+	for i := range n {
+		if err := r.put(d.topic(), d.statement(t, uint64(i+1), 1), nil, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "stored", func() bool { return r.Counts().Received == n })
+	if c := r.settled(); c.Committed != n {
+		t.Fatalf("%+v", c)
+	}
+	if most := slices.Max(f.batches); most < 1500 {
+		t.Fatalf("at most %d statements in a transaction: the test tests too little", most)
+	}
+}
+
 func TestConfig(t *testing.T) {
 	good := testConfig(t, newFake(bridgeKey.Public()))
 	if err := good.Validate(); err != nil {
@@ -273,7 +297,7 @@ func TestConfig(t *testing.T) {
 		"ledger":        func(c *Config) { c.Ledger = nil },
 		"window":        func(c *Config) { c.Window = 4097 },
 		"batch":         func(c *Config) { c.MaxBatch = ledger.MaxStatements + 1 },
-		"batch bytes":   func(c *Config) { c.MaxBatchBytes = ledger.MaxTransaction + 1 },
+		"batch bytes":   func(c *Config) { c.MaxBatchBytes = mostBatchBytes + 1 },
 		"retry":         func(c *Config) { c.RetryMin, c.RetryMax = 2*time.Second, time.Second },
 		"spool":         func(c *Config) { c.SpoolBytes = 1 },
 		"url":           func(c *Config) { c.External = &External{URL: "localhost:1883"} },

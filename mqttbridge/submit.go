@@ -2,6 +2,7 @@ package mqttbridge
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"mtmledger/ledger"
@@ -43,22 +44,30 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// submit makes transactions of the queued items and submits them one after another,
-// which keeps statements in order. At most Window of them are under way.
+// submit makes transactions of the queued items and submits them: one after another
+// in each lane, which keeps statements in order. At most Window are under way.
 func (b *Bridge) submit(ctx context.Context) {
 	slots := make(chan struct{}, b.cfg.Window)
+	var lanes sync.WaitGroup
+	for _, l := range b.queue.lanes {
+		lanes.Go(func() { b.submitLane(ctx, l, slots) })
+	}
+	lanes.Wait()
+}
+
+func (b *Bridge) submitLane(ctx context.Context, l *lane, slots chan struct{}) {
 	before := make(chan struct{})
 	close(before)
 	for {
-		select {
+		if b.queue.await(ctx, l, func() int { return len(slots) }) != nil {
+			return
+		}
+		select { // meanwhile the transaction may grow
 		case slots <- struct{}{}:
 		case <-ctx.Done():
 			return
 		}
-		items := b.queue.next(ctx)
-		if items == nil {
-			return
-		}
+		items := b.queue.cut(l)
 		tx, err := b.send(ctx, items)
 		if ctx.Err() != nil {
 			return
