@@ -129,7 +129,7 @@ func again[T interface{ Encode() []byte }](parse func([]byte) (T, error)) codec 
 var codecs = map[string]codec{
 	"parameters": again(ParseParameters), "block": again(ParseBlock), "operation": again(ParseOperation),
 	"organisation": again(ParseOrganisation), "key": again(ParseKey), "bridge": again(ParseBridge),
-	"device": again(ParseDevice), "since": again(ParseSince), "stream": again(ParseStreamHead),
+	"device": again(ParseDevice), "since": again(ParseSince), "spans": again(ParseSpans), "stream": again(ParseStreamHead),
 	"keyless": again(ParseKeyless), "description": again(ParseDescription), "closed": again(ParseClosed), "grant": again(ParseGrant),
 	"access": again(ParseAccess), "delivery": again(ParseDelivery), "derived_from": again(ParseDerived), "used_by": again(ParseUse),
 	"evidence": again(ParseEvidence),
@@ -140,7 +140,7 @@ var values = map[string][]byte{
 	"parameters": Parameters{86400, 2592000, 1024}.Encode(), "block": Block{1, 2, -3}.Encode(),
 	"operation": Operation{math.MaxInt64, 2}.Encode(), "organisation": Organisation{"Works", 1, StatusActive}.Encode(),
 	"key": Key{crypto.PublicKey{1}, 2, 3, 4}.Encode(), "bridge": Bridge{id(1), StatusSuspended}.Encode(),
-	"device": Device{id(1), StatusRetired}.Encode(), "since": Since{9}.Encode(), "stream": StreamHead{id(1), 2, 3, StatusRetired}.Encode(),
+	"device": Device{id(1), StatusRetired}.Encode(), "since": Since{9}.Encode(), "spans": Spans{{2, 5}, {7, 0}}.Encode(), "stream": StreamHead{id(1), 2, 3, StatusRetired}.Encode(),
 	"keyless": Keyless{crypto.KeyID{1}, 7}.Encode(), "closed": Closed{id(1), 7}.Encode(),
 	"description": Description{[]ledger.Attribute{{Name: "model", Text: "M1"}, {Name: "schema", Data: []byte{1, 2}}}}.Encode(),
 	"grant":       Grant{id(1), id(2), id(3), 3, 4, 5, 6, 7, "billing", [32]byte{8}, 9, 10}.Encode(),

@@ -55,8 +55,9 @@ func topElements(text string) int {
 // valueOf names the value of a family in values.
 func valueOf(f Family) string {
 	switch f {
-	case FamilyOrganisationBridge, FamilyOrganisationDevice, FamilyOrganisationStream,
-		FamilyStreamGrant, FamilyGranteeGrant, FamilyStreamDelivery, FamilyConsumerDelivery:
+	case FamilyOrganisationBridge, FamilyOrganisationDevice, FamilyOrganisationStream:
+		return "spans"
+	case FamilyStreamGrant, FamilyGranteeGrant, FamilyStreamDelivery, FamilyConsumerDelivery:
 		return "since"
 	}
 	return f.String()

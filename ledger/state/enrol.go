@@ -13,16 +13,37 @@ func enrolDevice(c *change) ledger.Code {
 	if !ok {
 		return ledger.CodeMalformed
 	}
-	key := body.Possession.Key
-	id := ledger.DeviceID(key)
 	if code := c.organisationActs(); code != ledger.CodeOK {
 		return code
 	}
+	return c.enrolOne(body.Possession.Key)
+}
+
+// enrolDevices enrols the devices of a manifest, all or none.
+func enrolDevices(c *change) ledger.Code {
+	body, ok := c.op.Body.(ledger.EnrolDevices)
+	if !ok {
+		return ledger.CodeMalformed
+	}
+	if code := c.organisationActs(); code != ledger.CodeOK {
+		return code
+	}
+	for _, p := range body.Possessions { // no key stands twice
+		if code := c.enrolOne(p.Key); code != ledger.CodeOK {
+			return code
+		}
+	}
+	return ledger.CodeOK
+}
+
+// enrolOne makes the device whose first key this is.
+func (c *change) enrolOne(key crypto.PublicKey) ledger.Code {
+	id := ledger.DeviceID(key)
 	if _, found := c.device(id); found {
 		return ledger.CodeExists
 	}
 	c.put(record.DeviceRow(id, c.b.Height), record.Device{Organisation: c.op.Actor}.Encode())
-	c.put(record.OrganisationDeviceRow(c.op.Actor, id), record.Since{Height: c.b.Height}.Encode())
+	c.put(record.OrganisationDeviceRow(c.op.Actor, id), newSpan(c.b.Height))
 	c.enrolKey(id, key)
 	return ledger.CodeOK
 }
@@ -44,7 +65,7 @@ func enrolBridge(c *change) ledger.Code {
 		return ledger.CodeExists
 	}
 	c.put(record.BridgeRow(id, c.b.Height), record.Bridge{Organisation: c.op.Actor}.Encode())
-	c.put(record.OrganisationBridgeRow(c.op.Actor, id), record.Since{Height: c.b.Height}.Encode())
+	c.put(record.OrganisationBridgeRow(c.op.Actor, id), newSpan(c.b.Height))
 	c.enrolKey(id, key)
 	return ledger.CodeOK
 }

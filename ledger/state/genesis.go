@@ -53,7 +53,7 @@ func (v *View) genesisOrganisation(o ledger.GenesisOrganisation) {
 	for _, bridge := range o.Bridges {
 		b := ledger.BridgeID(bridge.Key)
 		v.put(record.BridgeRow(b, GenesisHeight), record.Bridge{Organisation: id}.Encode())
-		v.put(record.OrganisationBridgeRow(id, b), record.Since{Height: GenesisHeight}.Encode())
+		v.put(record.OrganisationBridgeRow(id, b), newSpan(GenesisHeight))
 		v.put(record.KeyRow(b, bridge.Key.KeyID()), record.Key{Public: bridge.Key, Opens: GenesisHeight + 1}.Encode())
 	}
 }

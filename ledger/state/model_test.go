@@ -350,7 +350,7 @@ func (m *model) compareRows(t *rapid.T) {
 	for name, d := range m.n.devices {
 		org := m.id(d.org)
 		m.row(t, name, record.DeviceRow(m.id(name), d.since), record.Device{Organisation: org}.Encode())
-		m.row(t, name, record.OrganisationDeviceRow(org, m.id(name)), record.Since{Height: d.since}.Encode())
+		m.row(t, name, record.OrganisationDeviceRow(org, m.id(name)), record.Spans{{From: d.since}}.Encode())
 		for _, k := range d.keys {
 			key := simtest.Key(k.name).Public()
 			m.row(t, name, record.KeyRow(m.id(name), key.KeyID()), record.Key{Public: key, Opens: k.opens, Closes: k.closes}.Encode())

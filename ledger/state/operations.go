@@ -12,25 +12,62 @@ import (
 // takes effect only when it returns OK.
 type rule func(c *change) ledger.Code
 
+// parties says who must agree to an operation; see agreement.
+type parties func(c *change) (agreement, ledger.Code)
+
+// kindRule is what the rules say about one kind.
+type kindRule struct {
+	apply  rule
+	who    parties // nil: the actor alone
+	single bool    // one key of the actor is enough whatever its threshold is
+}
+
 // ruleFor is the one table of the operations' rules.
-func ruleFor(kind ledger.Kind) rule {
+func ruleFor(kind ledger.Kind) kindRule {
 	switch kind {
 	case ledger.KindEnrolDevice:
-		return enrolDevice
+		return kindRule{apply: enrolDevice}
 	case ledger.KindOpenStream:
-		return openStream
+		return kindRule{apply: openStream}
 	case ledger.KindEnrolBridge:
-		return enrolBridge
+		return kindRule{apply: enrolBridge}
 	case ledger.KindRotate:
-		return rotate
+		return kindRule{apply: rotate}
 	case ledger.KindSuspend:
-		return suspend
+		return kindRule{apply: suspend}
 	case ledger.KindResume:
-		return resume
+		return kindRule{apply: resume}
 	case ledger.KindRetire:
-		return retire
+		return kindRule{apply: retire}
+	case ledger.KindEnrolDevices:
+		return kindRule{apply: enrolDevices}
 	}
-	return nil
+	return ownershipRuleFor(kind)
+}
+
+// ownershipRuleFor has the rules of what belongs to whom, and who may use it.
+func ownershipRuleFor(kind ledger.Kind) kindRule {
+	switch kind {
+	case ledger.KindCompromise:
+		return kindRule{apply: compromise}
+	case ledger.KindTransferDevice:
+		return kindRule{apply: transferDevice, who: giveDevice}
+	case ledger.KindDescribe:
+		return kindRule{apply: describe}
+	case ledger.KindTransferStream:
+		return kindRule{apply: transferStream, who: giveStream}
+	case ledger.KindCloseStream:
+		return kindRule{apply: closeStream}
+	case ledger.KindGrant:
+		return kindRule{apply: grant}
+	case ledger.KindRevoke:
+		return kindRule{apply: revoke}
+	case ledger.KindDeliver:
+		return kindRule{apply: deliver}
+	case ledger.KindEquivocation:
+		return kindRule{apply: equivocation}
+	}
+	return kindRule{}
 }
 
 // change is one operation being applied: what it may look at and what it sets so far.
@@ -40,6 +77,7 @@ type change struct {
 	op     *ledger.Operation
 	rows   []merkle.Change // rows to set
 	opened []opened        // streams to open
+	closed []crypto.ID     // streams to close, which exist
 }
 
 type opened struct {
@@ -59,18 +97,18 @@ func (c *change) commit() {
 	for _, s := range c.opened {
 		c.v.openStream(s.id, s.head)
 	}
+	for _, id := range c.closed {
+		c.v.closeStream(c.v.stream(id))
+	}
+	c.v.granted = nil
 }
 
 func (v *View) applyOperation(b Block, op *ledger.Operation, verdicts []ledger.Code) Result {
 	if code := v.checkOperation(b, op, verdicts); code != ledger.CodeOK {
 		return Result{Code: code}
 	}
-	apply := ruleFor(op.Body.Kind())
-	if apply == nil {
-		return Result{Code: ledger.CodeMalformed}
-	}
 	c := &change{v: v, b: b, op: op}
-	if code := apply(c); code != ledger.CodeOK {
+	if code := c.direct(); code != ledger.CodeOK {
 		return Result{Code: code}
 	}
 	c.commit()
@@ -90,7 +128,21 @@ func (v *View) checkOperation(b Block, op *ledger.Operation, verdicts []ledger.C
 	case op.NotAfter-now > v.parameters(b.Height).NotAfter:
 		return ledger.CodeNotAfterTooFar
 	}
-	return checkPossessions(len(ledger.Possessions(op.Body)), verdicts)
+	return checkVerdicts(op.Body, verdicts)
+}
+
+// checkVerdicts checks the signatures within a body, see bodyChecks.
+func checkVerdicts(body ledger.Body, verdicts []ledger.Code) ledger.Code {
+	if _, ok := body.(ledger.Equivocation); !ok {
+		return checkPossessions(len(ledger.Possessions(body)), verdicts)
+	}
+	if len(verdicts) != 2 {
+		return ledger.CodeBadSignature
+	}
+	if verdicts[0] != ledger.CodeOK {
+		return verdicts[0]
+	}
+	return verdicts[1]
 }
 
 // checkPossessions checks the signatures of the keys to be enrolled. Parsing the operation

@@ -26,7 +26,7 @@ func openStream(c *change) ledger.Code {
 	owner := device.Organisation
 	c.opened = append(c.opened, opened{id, record.StreamHead{Device: body.Device}})
 	c.put(record.OwnerRow(id, c.b.Height), record.Owner{Organisation: owner, Since: c.b.Height}.Encode())
-	c.put(record.OrganisationStreamRow(owner, id), record.Since{Height: c.b.Height}.Encode())
+	c.put(record.OrganisationStreamRow(owner, id), newSpan(c.b.Height))
 	c.put(record.DeviceStreamRow(body.Device, id), record.DeviceStream{Name: body.Name}.Encode())
 	return ledger.CodeOK
 }

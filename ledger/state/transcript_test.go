@@ -317,8 +317,8 @@ func (r *transcript) ownership(c merkle.Change, family record.Family, name strin
 		v, err := record.ParseDeviceStream(c.Value)
 		return r.line(err, "%v %s, %s: %q", family, name, child, v.Name)
 	}
-	v, err := record.ParseSince(c.Value)
-	return r.line(err, "%v %s, %s: since %d", family, name, child, v.Height)
+	v, err := record.ParseSpans(c.Value)
+	return r.line(err, "%v %s, %s: %v", family, name, child, v)
 }
 
 func (r *transcript) line(err error, format string, args ...any) string {
