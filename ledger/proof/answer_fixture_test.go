@@ -68,7 +68,7 @@ func genesisEntry(chain string) []byte {
 
 func (w *world) addDevice(i int) {
 	id := ledger.DeviceID(testKey(fmt.Sprint("device ", i)).Public())
-	w.rows[record.OrganisationDeviceRow(w.org, id)] = record.Since{Height: uint64(i)}.Encode()
+	w.rows[record.OrganisationDeviceRow(w.org, id)] = record.Spans{{From: 1, To: uint64(i + 2)}, {From: uint64(i + 4)}}.Encode()
 }
 
 func (w *world) operation() *ledger.Operation {

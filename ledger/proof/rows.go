@@ -22,6 +22,7 @@ const (
 	subNumber                // a height or a number
 	subKeyID
 	subID
+	subPlace  // a log index and the place of an input
 	subDigest // with the id before, the two halves of a digest
 )
 
@@ -46,14 +47,27 @@ var rowShapes = []rowShape{
 	{record.FamilyOrganisation, "organisation", "from_height", subNumber, anyValue(record.ParseOrganisation)},
 	{record.FamilyKey, "principal", "key_id", subKeyID, anyValue(record.ParseKey)},
 	{record.FamilyBridge, "bridge", "from_height", subNumber, anyValue(record.ParseBridge)},
-	{record.FamilyOrganisationBridge, "organisation", "bridge", subID, anyValue(record.ParseSince)},
+	{record.FamilyOrganisationBridge, "organisation", "bridge", subID, anyValue(record.ParseSpans)},
 	{record.FamilyDevice, "device", "from_height", subNumber, anyValue(record.ParseDevice)},
-	{record.FamilyOrganisationDevice, "organisation", "device", subID, anyValue(record.ParseSince)},
+	{record.FamilyOrganisationDevice, "organisation", "device", subID, anyValue(record.ParseSpans)},
 	{record.FamilyStream, "stream", "", subNone, anyValue(record.ParseStreamHead)},
 	{record.FamilyOwner, "stream", "from_height", subNumber, anyValue(record.ParseOwner)},
-	{record.FamilyOrganisationStream, "organisation", "stream", subID, anyValue(record.ParseSince)},
+	{record.FamilyOrganisationStream, "organisation", "stream", subID, anyValue(record.ParseSpans)},
 	{record.FamilyDeviceStream, "device", "stream", subID, anyValue(record.ParseDeviceStream)},
 	{record.FamilyGap, "stream", "first", subNumber, anyValue(record.ParseGap)},
+	{record.FamilyKeyless, "device", "", subNone, anyValue(record.ParseKeyless)},
+	{record.FamilyDescription, "subject", "from_height", subNumber, anyValue(record.ParseDescription)},
+	{record.FamilyClosed, "stream", "", subNone, anyValue(record.ParseClosed)},
+	{record.FamilyGrant, "grant", "", subNone, anyValue(record.ParseGrant)},
+	{record.FamilyStreamGrant, "stream", "grant", subID, anyValue(record.ParseSince)},
+	{record.FamilyGranteeGrant, "grantee", "grant", subID, anyValue(record.ParseSince)},
+	{record.FamilyDelivery, "delivery", "", subNone, anyValue(record.ParseDelivery)},
+	{record.FamilyStreamDelivery, "stream", "delivery", subID, anyValue(record.ParseSince)},
+	{record.FamilyConsumerDelivery, "consumer", "delivery", subID, anyValue(record.ParseSince)},
+	{record.FamilyDerived, "derived_stream", "derived_first", subNumber, anyValue(record.ParseDerived)},
+	{record.FamilyUse, "input_stream", "log_index", subPlace, anyValue(record.ParseUse)},
+	{record.FamilyEvidence, "device", "key_id", subKeyID, anyValue(record.ParseEvidence)},
+	{record.FamilyAccess, "grantee", "stream", subID, anyValue(record.ParseAccess)},
 }
 
 func shapeOf(f record.Family) (rowShape, bool) {
@@ -80,7 +94,7 @@ func (r Row) Fields() Fields {
 	s, ok := shapeOf(record.FamilyOf(r.Key))
 	if ok {
 		if value, err := s.value(r.Value); err == nil {
-			return append(s.key(r), structFields(reflect.ValueOf(value))...)
+			return append(s.key(r), s.says(value)...)
 		}
 	}
 	return Fields{{"family", record.FamilyOf(r.Key).String()}, {"key", hex.EncodeToString(r.Key[:])}, {"value", hex.EncodeToString(r.Value)}}
@@ -96,12 +110,22 @@ func (s rowShape) key(r Row) Fields {
 		f = append(f, Field{s.sub, record.NumberOf(r.Key)})
 	case subKeyID:
 		f = append(f, Field{s.sub, record.KeyIDOf(r.Key)})
+	case subPlace:
+		f = append(f, Field{s.sub, record.NumberOf(r.Key)}, Field{"input", record.PlaceOf(r.Key)})
 	case subID:
 		f = append(f, Field{s.sub, record.ChildOf(r.Key)})
 	case subDigest:
 		f = append(f, Field{s.sub, HexDigest(r.Key[1:])})
 	}
 	return f
+}
+
+// says returns what a value says: its fields, or the list that it is.
+func (s rowShape) says(value any) Fields {
+	if v := reflect.ValueOf(value); v.Kind() == reflect.Struct {
+		return structFields(v)
+	}
+	return Fields{{snake(reflect.TypeOf(value).Name()), display("", reflect.ValueOf(value))}}
 }
 
 // envelope is left out of what is shown: its content stands beside it.
@@ -126,14 +150,14 @@ var timeFields = map[string]bool{"time": true, "from": true, "until": true, "exp
 // display returns the form of a value that JSON and text show.
 func display(name string, v reflect.Value) any {
 	switch x := v.Interface().(type) {
-	case record.Status:
-		return x.String()
 	case [32]byte:
 		return HexDigest(x)
 	case []byte:
 		return hex.EncodeToString(x)
 	case encoding.TextMarshaler:
 		return x
+	case fmt.Stringer:
+		return x.String()
 	case int64:
 		if timeFields[name] {
 			return Micros(x)
