@@ -262,24 +262,31 @@ func TestReplay(t *testing.T) {
 // TestLargest: the largest transaction that may be configured is not too large.
 func TestLargest(t *testing.T) {
 	d := newDevice(1)
-	f := newFake(bridgeKey.Public(), d)
-	f.trust = true
-	cfg := testConfig(t, f)
+	cfg := testConfig(t, newFake(bridgeKey.Public(), d))
 	cfg.BatchBytes, cfg.MaxBatchBytes, cfg.MaxBatch = mostBatchBytes, mostBatchBytes, ledger.MaxStatements
-	cfg.FlushInterval, cfg.ResubmitAfter = 200*time.Millisecond, time.Minute
-	r := start(t, cfg)
-	const n = 4500
-	for i := range n {
-		if err := r.put(d.topic(), d.statement(t, uint64(i+1), 1), nil, 0); err != nil {
+	cfg = cfg.withDefaults()
+	for _, readings := range []int{1, 5, 1000} {
+		q := newQueue(&cfg)
+		s := d.statement(t, 1, readings)
+		parsed, err := ledger.ParseStatement(s)
+		if err != nil {
 			t.Fatal(err)
 		}
-	}
-	eventually(t, "stored", func() bool { return r.Counts().Received == n })
-	if c := r.settled(); c.Committed != n {
-		t.Fatalf("%+v", c)
-	}
-	if most := slices.Max(f.batches); most < 1500 {
-		t.Fatalf("at most %d statements in a transaction: the test tests too little", most)
+		l := q.lane(&item{statement: parsed})
+		for range 2 * ledger.MaxStatements {
+			l.add(&item{raw: s})
+		}
+		var raws [][]byte
+		for _, it := range q.cut(l) {
+			raws = append(raws, it.raw)
+		}
+		batch, err := ledger.SignBatch(bridgeKey, testChain, cfg.Bridge, 1<<62, 1<<62, raws)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := len(batch.Bytes()); len(raws) < ledger.MaxStatements && n < ledger.MaxTransaction-len(s)-2*ledger.BatchOverhead {
+			t.Errorf("%d statements, %d bytes: there was room for another", len(raws), n)
+		}
 	}
 }
 
