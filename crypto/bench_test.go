@@ -10,6 +10,8 @@ import (
 
 	"github.com/hdevalence/ed25519consensus"
 	voi "github.com/oasisprotocol/curve25519-voi/primitives/ed25519"
+
+	"mtmledger/crypto/internal/group"
 )
 
 // benchItems are n signatures of 160-byte messages by a number of keys in turn.
@@ -162,6 +164,51 @@ func BenchmarkNaming(b *testing.B) {
 					v.Verify(fresh)
 				}
 				b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*n), "ns/sig")
+			})
+		}
+	}
+}
+
+// BenchmarkStep measures the steps of a batch of 1,024 signatures by 64 keys, and
+// by 1,024, for each signature.
+func BenchmarkStep(b *testing.B) {
+	for _, keys := range []int{64, 1024} {
+		items := benchItems(1024, keys)
+		batch := newBatch(newRecent[PublicKey, *keyPoints](keyCacheSize))
+		steps := []struct {
+			name string
+			run  func()
+		}{
+			{"keys", func() {
+				batch.reset(items, make([]bool, len(items)))
+				batch.findKeys()
+				batch.decodeKeys()
+			}},
+			{"decompress", func() {
+				var p, q group.Affine
+				for i := 0; i < len(items); i += 2 {
+					group.SetBytesPair(&p, &q, (*[32]byte)(items[i].Signature[:32]), (*[32]byte)(items[i+1].Signature[:32]))
+				}
+			}},
+			{"challenge", func() {
+				batch.sigs = batch.sigs[:0]
+				for i := range items {
+					batch.decodeScalars(i)
+				}
+			}},
+			{"decode", func() {
+				batch.sigs = batch.sigs[:0]
+				batch.decode()
+			}},
+			{"randomise", batch.randomise},
+			{"scalars+sum", func() { batch.holds(0, len(batch.sigs)) }},
+		}
+		for _, s := range steps {
+			b.Run(fmt.Sprintf("%s/keys=%d", s.name, keys), func(b *testing.B) {
+				for b.Loop() {
+					s.run()
+				}
+				b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(items)), "ns/sig")
 			})
 		}
 	}

@@ -178,9 +178,7 @@ func TestRandomisersCoverTheBatch(t *testing.T) {
 		b.reset(items, make([]bool, len(items)))
 		b.findKeys()
 		b.decodeKeys()
-		for i := range items {
-			b.decode(i)
-		}
+		b.decode()
 		b.randomise()
 		s := ""
 		for i := range b.sigs {
