@@ -47,7 +47,7 @@ func (v *View) applyBatch(b Block, batch *ledger.Batch, verdicts []ledger.Code) 
 		case verdicts[i] != ledger.CodeOK:
 			res.Codes[i] = verdicts[i]
 		default:
-			res.Codes[i] = v.applyStatement(s, latest, limits.OpenGaps)
+			res.Codes[i] = v.applyStatement(b, s, latest, limits.OpenGaps)
 		}
 		if res.Codes[i] == ledger.CodeOK {
 			res.Indexes = append(res.Indexes, v.append(s.Bytes()))
@@ -56,10 +56,7 @@ func (v *View) applyBatch(b Block, batch *ledger.Batch, verdicts []ledger.Code) 
 	return res
 }
 
-func (v *View) applyStatement(s *ledger.Statement, latest int64, maxGaps uint64) ledger.Code {
-	if len(s.Inputs) > 0 {
-		return ledger.CodeInputsDisabled
-	}
+func (v *View) applyStatement(b Block, s *ledger.Statement, latest int64, maxGaps uint64) ledger.Code {
 	head := v.stream(s.Stream)
 	switch {
 	case head == nil:
@@ -67,14 +64,24 @@ func (v *View) applyStatement(s *ledger.Statement, latest int64, maxGaps uint64)
 	case head.Device != s.Device:
 		return ledger.CodeWrongDevice
 	case head.Status != record.StatusActive:
-		return activeCode(head.Status)
+		return ledger.CodeClosed
 	}
 	for i := range s.Readings {
 		if s.Readings[i].Time > latest {
 			return ledger.CodeClockAhead
 		}
 	}
-	return v.admit(s.Stream, head, s.First, s.Last(), maxGaps)
+	if len(s.Inputs) == 0 {
+		return v.admit(s.Stream, head, s.First, s.Last(), maxGaps)
+	}
+	code := v.checkInputs(b, s)
+	if code == ledger.CodeOK {
+		code = v.admit(s.Stream, head, s.First, s.Last(), maxGaps)
+	}
+	if code == ledger.CodeOK {
+		v.recordInputs(s)
+	}
+	return code
 }
 
 // EndBlock ends the block: if it added entries to the log, their row says which ones they

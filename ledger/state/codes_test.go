@@ -1,6 +1,7 @@
 package state_test
 
 import (
+	"slices"
 	"testing"
 
 	"mtmledger/crypto"
@@ -25,11 +26,7 @@ func set(t *testing.T, c *simtest.Chain, k merkle.Key, value []byte) {
 }
 
 // statementCases give for each code a statement that is refused with it.
-var statementCases = []struct {
-	name string
-	code ledger.Code
-	make func(t *testing.T, c *simtest.Chain) []byte
-}{
+var statementCases = []codeCase{
 	{"garbage", ledger.CodeMalformed, func(t *testing.T, c *simtest.Chain) []byte {
 		return []byte("garbage")
 	}},
@@ -108,7 +105,7 @@ var statementCases = []struct {
 		s.Device = c.Devices[1]
 		return s.At(1, 1)
 	}},
-	{"stream closed", ledger.CodeRetired, func(t *testing.T, c *simtest.Chain) []byte {
+	{"stream closed", ledger.CodeClosed, func(t *testing.T, c *simtest.Chain) []byte {
 		s := c.Streams[0]
 		set(t, c, record.StreamRow(s.ID), record.StreamHead{Device: s.Device.ID, Status: record.StatusRetired}.Encode())
 		return s.At(1, 1)
@@ -118,11 +115,6 @@ var statementCases = []struct {
 	}},
 	{"clock ahead in the middle", ledger.CodeClockAhead, func(t *testing.T, c *simtest.Chain) []byte {
 		return c.Streams[0].Sign(1, ledger.Reading{Time: c.Time}, ledger.Reading{Time: 1 << 62}, ledger.Reading{Time: c.Time})
-	}},
-	{"derived", ledger.CodeInputsDisabled, func(t *testing.T, c *simtest.Chain) []byte {
-		s := c.Streams[0]
-		return c.SignStatement(s.Device.Key, ledger.Statement{Device: s.Device.ID, Stream: s.ID, First: 1,
-			Readings: make([]ledger.Reading, 1), Inputs: []ledger.Input{{Stream: c.Streams[1].ID, First: 1, Last: 1}}})
 	}},
 	{"committed form", ledger.CodeCommittedDisabled, func(t *testing.T, c *simtest.Chain) []byte {
 		return committedForm(c.Streams[0])
@@ -197,7 +189,7 @@ func committedForm(s *simtest.Stream) []byte {
 // TestStatementCodes: each bad statement has its code, and between two good ones of
 // another stream disturbs neither.
 func TestStatementCodes(t *testing.T) {
-	for _, tc := range statementCases {
+	for _, tc := range slices.Concat(statementCases, derivedCases) {
 		t.Run(tc.name, func(t *testing.T) {
 			c := newChain(t)
 			bad := tc.make(t, c)
@@ -226,20 +218,24 @@ func TestEveryCode(t *testing.T) {
 	notHere := map[ledger.Code]string{
 		ledger.CodeOK:           "not a refusal",
 		ledger.CodeQuota:        "no quotas yet",
-		ledger.CodeFutureHeight: "queries only",
-		ledger.CodeNotFound:     "queries only",
 		ledger.CodePruned:       "queries only",
 		ledger.CodeOverloaded:   "pools only",
 		ledger.CodeBadKey:       "parsing only",
+
+		ledger.CodeInputsDisabled:   "not given out any more",
+		ledger.CodeNotEquivocation:  "parsing only",
+		ledger.CodeProposalClosed:   "proposals only",
+		ledger.CodeAlreadyApproved:  "proposals only",
+		ledger.CodeUnknownProposal:  "proposals only",
+		ledger.CodeNotMember:        "votes only",
+		ledger.CodeUnknownValidator: "votes only",
+		ledger.CodeBadParameter:     "votes only",
 	}
 	seen := make(map[ledger.Code]bool)
-	for _, c := range statementCases {
+	for _, c := range slices.Concat(statementCases, derivedCases, txCases, ownershipCases) {
 		seen[c.code] = true
 	}
-	for _, c := range txCases {
-		seen[c.code] = true
-	}
-	for code := ledger.CodeOK; code.String() != "" && code <= ledger.CodeRetired; code++ {
+	for code := ledger.CodeOK; code <= ledger.CodeBadParameter; code++ {
 		if _, ok := notHere[code]; ok == seen[code] {
 			t.Errorf("%v: tested %v", code, seen[code])
 		}

@@ -1,6 +1,7 @@
 package state_test
 
 import (
+	"slices"
 	"testing"
 
 	"mtmledger/crypto"
@@ -9,12 +10,15 @@ import (
 	"mtmledger/ledger/record"
 )
 
-// txCases give for each code a transaction that is refused whole with it.
-var txCases = []struct {
+// codeCase makes something that is refused with the code.
+type codeCase struct {
 	name string
 	code ledger.Code
 	make func(t *testing.T, c *simtest.Chain) []byte
-}{
+}
+
+// txCases give for each code a transaction that is refused whole with it.
+var txCases = []codeCase{
 	{"garbage", ledger.CodeMalformed, func(t *testing.T, c *simtest.Chain) []byte {
 		return []byte{0xd2, 0x84}
 	}},
@@ -248,7 +252,7 @@ func forgedPossession(t *testing.T, c *simtest.Chain, organisation crypto.ID) *l
 
 // TestTransactionCodes: each bad transaction has its code and changes nothing.
 func TestTransactionCodes(t *testing.T) {
-	for _, tc := range txCases {
+	for _, tc := range slices.Concat(txCases, ownershipCases) {
 		t.Run(tc.name, func(t *testing.T) {
 			c := newChain(t)
 			tx := tc.make(t, c)

@@ -8,7 +8,8 @@ import (
 
 // rotate replaces the device's current key, the one that is neither closed nor closing.
 // The old key stays valid until it closes, so that what was signed offline still counts;
-// there is always exactly one current key.
+// there is always exactly one current key. Only after a compromise there is none: then the
+// owner names the key that was closed.
 func rotate(c *change) ledger.Code {
 	body, ok := c.op.Body.(ledger.Rotate)
 	if !ok {
@@ -27,14 +28,18 @@ func rotate(c *change) ledger.Code {
 	switch {
 	case !found:
 		return ledger.CodeUnknownKey
-	case old.Closes != 0:
+	case old.Closes != 0 && (c.op.Actor != device.Organisation || !c.keyless(body.Device, body.Old)):
 		return ledger.CodeKeyClosed
 	}
 	if _, found := c.key(body.Device, body.Possession.Key.KeyID()); found {
 		return ledger.CodeExists
 	}
-	old.Closes = max(body.Closes, c.next())
-	c.put(record.KeyRow(body.Device, body.Old), old.Encode())
+	if old.Closes != 0 {
+		c.put(record.KeylessRow(body.Device), nil)
+	} else {
+		old.Closes = max(body.Closes, c.next())
+		c.put(record.KeyRow(body.Device, body.Old), old.Encode())
+	}
 	c.enrolKey(body.Device, body.Possession.Key)
 	return ledger.CodeOK
 }

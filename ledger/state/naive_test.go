@@ -120,11 +120,8 @@ func (n *naive) statement(s item) ledger.Code {
 	if code := n.signer(n.devices, s.device, s.signer, ledger.CodeUnknownDevice); code != ledger.CodeOK {
 		return code
 	}
-	switch {
-	case s.broken:
+	if s.broken {
 		return ledger.CodeBadSignature
-	case s.inputs:
-		return ledger.CodeInputsDisabled
 	}
 	stream := n.streams[s.stream]
 	switch {
@@ -134,6 +131,8 @@ func (n *naive) statement(s item) ledger.Code {
 		return ledger.CodeWrongDevice
 	case s.ahead:
 		return ledger.CodeClockAhead
+	case s.inputs && len(stream.used) == 0:
+		return ledger.CodeOutOfRange
 	}
 	used := slices.Clone(stream.used)
 	for k := range s.count {

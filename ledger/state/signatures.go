@@ -24,8 +24,8 @@ func (c Check) Verdict(valid bool) ledger.Code {
 }
 
 // Signatures returns the signatures that a transaction stands on: the first is the
-// signer's of the transaction; then one for each statement of a batch, or the proof of
-// possession of an operation that enrols a key. Apply takes their verdicts, in this order.
+// signer's of the transaction; then one for each statement of a batch, or for each
+// proof of possession or statement that an operation carries. Apply takes their verdicts, in this order.
 //
 // Signers and keys are looked up in r, which holds the records at the START of block b: a
 // key enrolled in b opens at b.Height+1. So the checks of a block do not depend on its
@@ -98,8 +98,16 @@ func (l *lookup) statementCheck(s *ledger.Statement, err error) Check {
 
 func (l *lookup) operation(b Block, op *ledger.Operation) []Check {
 	checks := []Check{l.actorCheck(b, op)}
-	for _, p := range ledger.Possessions(op.Body) {
+	return append(checks, l.bodyChecks(op.Body)...)
+}
+
+// bodyChecks are the checks of the messages within an operation.
+func (l *lookup) bodyChecks(body ledger.Body) (checks []Check) {
+	for _, p := range ledger.Possessions(body) {
 		checks = append(checks, Check{Item: p.Sign1.Item(p.Key)})
+	}
+	if e, ok := body.(ledger.Equivocation); ok {
+		checks = append(checks, l.evidenceCheck(e.A), l.evidenceCheck(e.B))
 	}
 	return checks
 }

@@ -47,6 +47,8 @@ type View struct {
 	first   uint64 // index of the first entry of the current block
 	err     error  // first failure of the base
 
+	granted map[merkle.Key][]record.Grant // by AccessRow, see grantsOf; nil: none read
+
 	limits   *record.Parameters // in force at limitsAt; nil: not read yet
 	limitsAt uint64
 }

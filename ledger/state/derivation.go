@@ -1,0 +1,76 @@
+package state
+
+import (
+	"mtmledger/crypto"
+	"mtmledger/crypto/merkle"
+	"mtmledger/ledger"
+	"mtmledger/ledger/record"
+)
+
+// checkInputs refuses a derived statement that names readings which are not there, or
+// which its device may not compute from: the input stream must belong to the device's
+// organisation, or one grant to either must cover the whole input.
+func (v *View) checkInputs(b Block, s *ledger.Statement) ledger.Code {
+	device, _, err := deviceAt(v, s.Device, b.Height)
+	v.fail(err)
+	for i := range s.Inputs {
+		in := &s.Inputs[i]
+		head := v.stream(in.Stream)
+		switch {
+		case head == nil:
+			return ledger.CodeUnknownStream
+		case in.Last > head.Mark:
+			return ledger.CodeOutOfRange
+		}
+		owner, _, err := ownerAt(v, in.Stream, b.Height)
+		v.fail(err)
+		if owner.Organisation == device.Organisation {
+			continue
+		}
+		if !v.mayDerive(b, s.Device, in) && !v.mayDerive(b, device.Organisation, in) {
+			return ledger.CodeNoGrant
+		}
+	}
+	return ledger.CodeOK
+}
+
+// mayDerive tells whether a grant permits the principal to compute from the input.
+func (v *View) mayDerive(b Block, principal crypto.ID, in *ledger.Input) bool {
+	for _, g := range v.grantsOf(principal, in.Stream) {
+		if g.Rights&ledger.RightDerive != 0 && g.InForce(b.Height, b.Time) && g.Covers(in.First, in.Last) {
+			return true
+		}
+	}
+	return false
+}
+
+// grantsOf are the grants of a principal on a stream. They are kept until an operation
+// changes the records: a transaction may name thousands of inputs of few streams.
+func (v *View) grantsOf(principal, stream crypto.ID) []record.Grant {
+	k := record.AccessRow(principal, stream)
+	list, known := v.granted[k]
+	if known {
+		return list
+	}
+	for _, id := range v.accessIDs(principal, stream) {
+		if g, found := v.grant(id); found {
+			list = append(list, g)
+		}
+	}
+	if v.granted == nil {
+		v.granted = make(map[merkle.Key][]record.Grant)
+	}
+	v.granted[k] = list
+	return list
+}
+
+// recordInputs writes the rows of a derived statement that is accepted as the next entry:
+// one that leads back from it, and one for each input that leads to it.
+func (v *View) recordInputs(s *ledger.Statement) {
+	derived := record.Derived{Last: s.Last(), Inputs: s.Inputs}
+	v.put(record.DerivedRow(s.Stream, s.First), derived.Encode())
+	for i, in := range s.Inputs {
+		use := record.Use{First: in.First, Last: in.Last, Stream: s.Stream, DerivedFirst: s.First, DerivedLast: s.Last()}
+		v.put(record.UseRow(in.Stream, v.size, uint64(i)), use.Encode())
+	}
+}
