@@ -291,7 +291,7 @@ def verify(data, trust):
         _need(row is not None, "block", "the block added nothing")
         block_first, count, committed = _row_value(row, (4,))
         _uint(block_first, "first")
-        _uint(count, "count", 1)
+        _uint(count, "count", 1, MAX_INT - block_first)
         integer(committed, MIN_INT, MAX_INT, "time")
         _need(block_first <= index < block_first + count, "block", "another block added this entry")
 
@@ -362,13 +362,11 @@ def verify(data, trust):
 
 def _reading(statement, number):
     time, content = statement.readings[number - statement.first]
-    reading = {"number": number}
-    if time != 0:
-        reading["declared_time"] = _time_text(time * 1000)
-    reading["content"] = base64.b64encode(content).decode()
+    reading = {"number": number, "declared_time": _time_text(time * 1000),
+               "content": base64.b64encode(content).decode()}
     try:
         text = content.decode("utf-8")
-        if text.isprintable():
+        if text and text.isprintable():
             reading["text"] = text
     except UnicodeDecodeError:
         pass
@@ -376,10 +374,12 @@ def _reading(statement, number):
 
 
 def _time_text(ns):
-    """RFC 3339 in microseconds."""
+    """RFC 3339 in microseconds; None for 0, which is no time. Python has years 1 to 9999 only."""
+    if ns // 1000 == 0:
+        return None
     seconds, rest = divmod(ns, 10**9)
     try:
         t = datetime.datetime(1970, 1, 1) + datetime.timedelta(seconds=seconds)
     except OverflowError:
-        return f"{ns} ns"
+        return f"{ns // 1000} us"
     return f"{t.isoformat()}.{rest // 1000:06d}Z"

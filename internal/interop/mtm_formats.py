@@ -22,7 +22,9 @@ STATEMENT, OPERATION, TRANSACTION, ACKNOWLEDGEMENT, POSSESSION = 65101, 65102, 6
 CODES = """ok malformed too_large wrong_chain bad_signature unknown_bridge unknown_device unknown_stream unknown_key
 key_closed used too_many_gaps clock_ahead inputs_disabled committed_form_disabled not_owner exists replayed expired
 wrong_device unknown_actor not_after_too_far suspended quota future_height not_found pruned overloaded
-unknown_organisation bad_possession bad_key retired""".split()
+unknown_organisation bad_possession bad_key retired needs_proposal no_grant grant_expired grant_revoked out_of_range
+proposal_closed already_approved closed not_live unknown_grant unknown_proposal not_equivocation too_many not_member
+unknown_validator bad_parameter""".split()
 
 
 class Refused(Exception):
