@@ -6,7 +6,6 @@ import (
 	abci "github.com/cometbft/cometbft/abci/types"
 
 	"mtmledger/app/store"
-	"mtmledger/crypto"
 	"mtmledger/ledger"
 	"mtmledger/ledger/state"
 )
@@ -17,21 +16,63 @@ import (
 // doesn't keep the good ones beside it out. An operation that would be refused
 // for good is refused here.
 func (a *App) CheckTx(_ context.Context, req *abci.RequestCheckTx) (*abci.ResponseCheckTx, error) {
-	if err := a.check(req.Tx); err != nil {
-		return &abci.ResponseCheckTx{Code: uint32(ledger.CodeOf(err)), Log: err.Error()}, nil
-	}
-	return &abci.ResponseCheckTx{}, nil
+	return response(a.check(req.Tx)), nil
 }
 
-// check returns a refusal with its code; a failed database refuses as
-// overloaded, because CometBFT has no other way to hear of it here.
-func (a *App) check(raw []byte) error {
+// check is checkAll for one.
+func (a *App) check(raw []byte) error { return a.checkAll([][]byte{raw})[0] }
+
+// checkAll checks transactions together, because signatures are verified faster
+// in large batches. Each gets nil or a refusal with its code; a failed database
+// refuses as overloaded, because CometBFT has no other way to hear of it here.
+func (a *App) checkAll(raws [][]byte) []error {
+	errs := make([]error, len(raws))
 	tip := a.st.Tip()
 	if tip == nil {
-		return ledger.Errorf(ledger.CodeOverloaded, "the ledger has not begun")
+		return refuseAll(errs, ledger.Errorf(ledger.CodeOverloaded, "the ledger has not begun"))
 	}
 	defer tip.Release()
-	p := a.parsed.parse(raw)
+	b := a.nextBlock(tip)
+	txs := make([]*parsedTx, len(raws))
+	for i, raw := range raws {
+		txs[i] = a.parsed.parse(raw)
+		errs[i] = a.checkForm(tip, txs[i])
+	}
+	if err := a.checkSigners(tip, b, txs, errs); err != nil {
+		return refuseAll(errs, a.failed("CheckTx", err))
+	}
+	good, places := remaining(txs, errs)
+	js, err := a.judge(tip, b, good)
+	if err != nil {
+		return refuseAll(errs, a.failed("CheckTx", err))
+	}
+	for i, j := range js {
+		if j.tx.Operation != nil {
+			errs[places[i]] = a.rehearse(tip, b, j)
+		}
+	}
+	return errs
+}
+
+func refuseAll(errs []error, err error) []error {
+	for i := range errs {
+		errs[i] = err
+	}
+	return errs
+}
+
+// remaining returns the transactions that are not refused, and their places.
+func remaining(txs []*parsedTx, errs []error) (good []*parsedTx, places []int) {
+	for i, p := range txs {
+		if errs[i] == nil {
+			good, places = append(good, p), append(places, i)
+		}
+	}
+	return good, places
+}
+
+// checkForm refuses what can't be decoded or is committed.
+func (a *App) checkForm(tip *store.View, p *parsedTx) error {
 	if p.err != nil {
 		return p.err
 	}
@@ -40,35 +81,32 @@ func (a *App) check(raw []byte) error {
 	} else if found {
 		return ledger.Errorf(ledger.CodeReplayed, "this transaction is committed already")
 	}
-	b := a.nextBlock(tip)
-	if err := a.checkSigner(tip, b, p.tx); err != nil {
-		return err
-	}
-	js, err := a.judge(tip, b, []*parsedTx{p})
-	if err != nil {
-		return a.failed("CheckTx", err)
-	}
-	if p.tx.Operation != nil {
-		return a.rehearse(tip, b, js[0])
-	}
 	return nil
 }
 
-// checkSigner verifies the one signature that makes the others worth the work:
-// that of the transaction without its statements.
-func (a *App) checkSigner(tip *store.View, b state.Block, tx *ledger.Transaction) error {
-	alone := *tx
-	if tx.Batch != nil {
-		batch := *tx.Batch
-		batch.Raw = nil
-		alone.Batch = &batch
+// checkSigners verifies, of each transaction, the one signature that makes the
+// others worth the work: that of the transaction without its statements.
+func (a *App) checkSigners(tip *store.View, b state.Block, txs []*parsedTx, errs []error) error {
+	good, places := remaining(txs, errs)
+	checks := make([]state.Check, len(good))
+	for i, p := range good {
+		alone := *p.tx
+		if alone.Batch != nil {
+			batch := *alone.Batch
+			batch.Raw = nil
+			alone.Batch = &batch
+		}
+		cs, err := state.Signatures(tip, b, &alone)
+		if err != nil {
+			return err
+		}
+		checks[i] = cs[0]
 	}
-	checks, err := state.Signatures(tip, b, &alone)
-	if err != nil {
-		return a.failed("CheckTx", err)
+	codes, _ := decide(checks, a.verifier.Verify(appendItems(nil, checks)))
+	for i, code := range codes {
+		errs[places[i]] = code.Err()
 	}
-	valid := checks[0].Code == ledger.CodeOK && a.verifier.Verify([]crypto.Item{checks[0].Item})[0]
-	return checks[0].Verdict(valid).Err()
+	return nil
 }
 
 // rehearse applies an operation to the last block's state and forgets it. What

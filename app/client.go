@@ -21,6 +21,10 @@ const (
 	maxCheckBytes = 64 << 20
 )
 
+// groupBytes is how much a worker checks at once when more waits: a few hundred
+// signatures, verified together.
+const groupBytes = 128 << 10
+
 // Pool is what Clients needs of CometBFT's pool.
 type Pool interface {
 	Lock()
@@ -97,11 +101,40 @@ func (c *Clients) work() {
 		case <-c.quit:
 			return
 		case j := <-c.jobs:
-			res, _ := c.app.CheckTx(context.Background(), &abci.RequestCheckTx{Tx: j.tx}) // never an error
-			c.deliver(j, res)
-			c.bytes.Add(-int64(len(j.tx)))
+			group := c.group(j)
+			txs := make([][]byte, len(group))
+			for i, j := range group {
+				txs[i] = j.tx
+			}
+			for i, err := range c.app.checkAll(txs) {
+				c.deliver(group[i], response(err))
+				c.bytes.Add(-int64(len(txs[i])))
+			}
 		}
 	}
+}
+
+// group returns a job with those that wait behind it, as many as are checked at
+// once.
+func (c *Clients) group(first *job) []*job {
+	group, size := []*job{first}, len(first.tx)
+	for size < groupBytes {
+		select {
+		case j := <-c.jobs:
+			group, size = append(group, j), size+len(j.tx)
+		default:
+			return group
+		}
+	}
+	return group
+}
+
+// response is CheckTx's answer.
+func response(err error) *abci.ResponseCheckTx {
+	if err == nil {
+		return &abci.ResponseCheckTx{}
+	}
+	return &abci.ResponseCheckTx{Code: uint32(ledger.CodeOf(err)), Log: err.Error()}
 }
 
 // enqueue takes a transaction to check, or answers at once that it can't.
@@ -115,12 +148,8 @@ func (c *Clients) enqueue(req *abci.RequestCheckTx) *abcicli.ReqRes {
 		}
 	}
 	c.bytes.Add(-int64(len(j.tx)))
-	answer(j, refusal(ledger.CodeOverloaded))
+	answer(j, response(ledger.CodeOverloaded.Err()))
 	return j.res
-}
-
-func refusal(code ledger.Code) *abci.ResponseCheckTx {
-	return &abci.ResponseCheckTx{Code: uint32(code), Log: code.Err().Error()}
 }
 
 // deliver hands a verdict to the pool.
@@ -141,10 +170,10 @@ func (c *Clients) deliver(j *job, res *abci.ResponseCheckTx) {
 // lastLook refuses what the pool would drop silently or keep in vain.
 func (c *Clients) lastLook(p *pool, tx []byte, res *abci.ResponseCheckTx) *abci.ResponseCheckTx {
 	if p.Size() >= p.maxCount || p.SizeBytes()+int64(len(tx)) > p.maxBytes {
-		return refusal(ledger.CodeOverloaded)
+		return response(ledger.CodeOverloaded.Err())
 	}
 	if _, found, err := c.app.committed(ledger.TxHash(tx)); err == nil && found {
-		return refusal(ledger.CodeReplayed)
+		return response(ledger.CodeReplayed.Err())
 	}
 	return res
 }

@@ -2,6 +2,7 @@ package app
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"mtmledger/crypto"
 	"mtmledger/ledger"
@@ -12,12 +13,21 @@ import (
 // CheckTx, the proposal and the block, by their size.
 const parsedBytes = 64 << 20
 
-// parsedTx is a transaction with what the calls need of it. Immutable.
+// parsedTx is a transaction with what the calls need of it.
 type parsedTx struct {
 	hash [32]byte
 	size int
 	tx   *ledger.Transaction
 	err  error // it can't be decoded
+	last atomic.Pointer[verdicts]
+}
+
+// verdicts are those on a transaction's signatures in the block at a height.
+// They follow from the transaction and the state before that block, so CheckTx,
+// the proposal and the block share them.
+type verdicts struct {
+	height uint64
+	codes  []ledger.Code
 }
 
 // code is why the transaction can't be decoded.
@@ -93,25 +103,47 @@ func (a *App) judge(r state.Reader, b state.Block, txs []*parsedTx) ([]judged, e
 		if p.err != nil {
 			continue
 		}
+		if v := p.last.Load(); v != nil && v.height == b.Height {
+			out[i].verdicts = v.codes
+			continue
+		}
 		var err error
 		if checks[i], err = state.Signatures(r, b, p.tx); err != nil {
 			return nil, err
 		}
-		for _, c := range checks[i] {
-			if c.Code == ledger.CodeOK {
-				items = append(items, c.Item)
-			}
-		}
+		items = appendItems(items, checks[i])
 	}
 	valid := a.verifier.Verify(items)
 	for i := range out {
-		for _, c := range checks[i] {
-			ok := false
-			if c.Code == ledger.CodeOK {
-				ok, valid = valid[0], valid[1:]
-			}
-			out[i].verdicts = append(out[i].verdicts, c.Verdict(ok))
+		if checks[i] == nil {
+			continue
 		}
+		out[i].verdicts, valid = decide(checks[i], valid)
+		out[i].last.Store(&verdicts{b.Height, out[i].verdicts})
 	}
 	return out, nil
+}
+
+// appendItems appends the signatures that are to be verified.
+func appendItems(items []crypto.Item, checks []state.Check) []crypto.Item {
+	for _, c := range checks {
+		if c.Code == ledger.CodeOK {
+			items = append(items, c.Item)
+		}
+	}
+	return items
+}
+
+// decide returns the codes of the checks, given whether their signatures are
+// valid, and what is left of valid.
+func decide(checks []state.Check, valid []bool) ([]ledger.Code, []bool) {
+	codes := make([]ledger.Code, len(checks))
+	for i, c := range checks {
+		ok := false
+		if c.Code == ledger.CodeOK {
+			ok, valid = valid[0], valid[1:]
+		}
+		codes[i] = c.Verdict(ok)
+	}
+	return codes, valid
 }

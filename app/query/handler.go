@@ -33,6 +33,7 @@ type Handler struct {
 	st     *store.State
 	chain  atomic.Pointer[chainBox]
 	signed atomic.Pointer[SignedHeader] // the last one used, with the fewest votes
+	pins   pins
 }
 
 type chainBox struct{ Chain }
@@ -135,6 +136,9 @@ var answers = map[string]answer{
 	PathOrganisations: on((*Handler).organisations),
 	PathAppHash:       on((*Handler).appHash),
 	PathCertificate:   on((*Handler).certificate),
+	PathAnswer:        on((*Handler).answer),
+	PathPin:           on((*Handler).pin),
+	PathUnpin:         on((*Handler).unpin),
 }
 
 func (h *Handler) tip(v *store.View, _ *Empty) (*Tip, error) { return &Tip{Height: v.Height}, nil }

@@ -20,9 +20,13 @@
 //	/organisations ListRequest     OrganisationList
 //	/app-hash      HeightRequest   HeightInfo
 //	/certificate   RangeRequest    File          a .mtmcert file
+//	/answer        AnswerRequest   File          a .mtmanswer file
+//	/pin           Empty           Pin           holds a height for 10 minutes
+//	/unpin         IDRequest       Empty         ends that
 //
-// Reads answer at the last committed height. A certificate proves the state one
-// block before, because that is the last whose header is signed.
+// Reads answer at the last committed height. A certificate or an answer proves
+// the state one block before, because that is the last whose header is signed;
+// an answer can prove the state of a pin instead.
 package query
 
 import (

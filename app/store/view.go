@@ -128,13 +128,15 @@ func (v *View) predecessor(lo, k merkle.Key) (merkle.Key, []byte, error) {
 }
 
 // Scan calls each for the rows with keys in [lo, hi], ascending, until it
-// returns false. It reads the last block's view only.
+// returns false.
 func (v *View) Scan(lo, hi merkle.Key, each func(k merkle.Key, value []byte) bool) error {
-	if v.over != nil {
-		return errors.New("store: scan of an undone block")
-	}
 	if bytes.Compare(lo[:], hi[:]) > 0 {
 		return nil
+	}
+	if v.over != nil {
+		stored, rest := v.over.merge(lo, hi, each)
+		defer rest()
+		each = stored
 	}
 	it, err := v.rowsIn(lo, hi)
 	if err != nil {
