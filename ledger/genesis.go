@@ -28,6 +28,9 @@ type GenesisOrganisation struct {
 	AdminKeys []crypto.PublicKey `json:"admin_keys"`
 	Threshold uint64             `json:"threshold"` // how many admin keys must sign, 1..len(AdminKeys)
 	Bridges   []GenesisBridge    `json:"bridges,omitempty"`
+
+	// Validators are the organisation's among the validators of CometBFT's genesis.
+	Validators []GenesisValidator `json:"validators,omitempty"`
 }
 
 // ID is the organisation's id, derived from its first admin key.
@@ -38,12 +41,41 @@ type GenesisBridge struct {
 	Key crypto.PublicKey `json:"key"`
 }
 
-// GenesisParameters changes limits of this ledger; 0 stands for the default,
-// which is also the greatest value.
+// GenesisValidator is a validator of a founding member.
+type GenesisValidator struct {
+	Key   crypto.PublicKey `json:"key"`
+	Power uint64           `json:"power"` // 1..MaxPower
+}
+
+// GenesisParameters changes limits of this ledger; 0 stands for the default. See
+// ParameterInfos for what values they may have.
 type GenesisParameters struct {
 	ClockAhead int64  `json:"clock_ahead_seconds,omitempty"` // default MaxClockAhead
 	NotAfter   int64  `json:"not_after_seconds,omitempty"`   // default MaxNotAfter
 	OpenGaps   uint64 `json:"open_gaps,omitempty"`           // default MaxOpenGaps
+
+	VoteNum uint64 `json:"vote_num,omitempty"` // a vote needs VoteNum/VoteDen of the members; default 2/3
+	VoteDen uint64 `json:"vote_den,omitempty"`
+
+	StatementsPerBridge       uint64 `json:"statements_per_bridge,omitempty"` // in a block; default DefaultQuotaStatements
+	BytesPerBridge            uint64 `json:"bytes_per_bridge,omitempty"`      // of statements in a block; default DefaultQuotaBytes
+	StatementsPerOrganisation uint64 `json:"statements_per_organisation,omitempty"`
+	BytesPerOrganisation      uint64 `json:"bytes_per_organisation,omitempty"`
+
+	AppVersion uint64 `json:"app_version,omitempty"` // of the rules; default 1
+}
+
+// Values returns the parameters by ascending id.
+func (p GenesisParameters) Values() []Parameter {
+	values := [NumParameters]uint64{
+		uint64(p.ClockAhead), uint64(p.NotAfter), p.OpenGaps, p.VoteNum, p.VoteDen,
+		p.StatementsPerBridge, p.BytesPerBridge, p.StatementsPerOrganisation, p.BytesPerOrganisation, p.AppVersion,
+	}
+	list := make([]Parameter, NumParameters)
+	for i, v := range values {
+		list[i] = Parameter{ID: ParameterID(i + 1), Value: v}
+	}
+	return list
 }
 
 // ParseGenesis decodes and checks app_state. Parameters that were left out have
@@ -69,18 +101,34 @@ func (p *GenesisParameters) setDefaults() {
 	if p.NotAfter == 0 {
 		p.NotAfter = MaxNotAfter
 	}
-	if p.OpenGaps == 0 {
-		p.OpenGaps = MaxOpenGaps
+	for i, field := range []*uint64{
+		&p.OpenGaps, &p.VoteNum, &p.VoteDen, &p.StatementsPerBridge, &p.BytesPerBridge,
+		&p.StatementsPerOrganisation, &p.BytesPerOrganisation, &p.AppVersion,
+	} {
+		if *field == 0 {
+			*field = parameterInfos[i+2].Default
+		}
 	}
 }
 
 func (p GenesisParameters) check() error {
-	if p.ClockAhead < 1 || p.ClockAhead > MaxClockAhead || p.NotAfter < 1 || p.NotAfter > MaxNotAfter ||
-		p.OpenGaps < 1 || p.OpenGaps > MaxOpenGaps {
-		return Errorf(CodeMalformed, "genesis: a parameter is out of range")
+	if p.ClockAhead < 0 || p.NotAfter < 0 {
+		return Errorf(CodeMalformed, "genesis: a parameter is negative")
+	}
+	for _, v := range p.Values() {
+		if err := v.Check(); err != nil {
+			return Errorf(CodeMalformed, "genesis: %v", err)
+		}
+	}
+	if !VoteShare(p.VoteNum, p.VoteDen) {
+		return Errorf(CodeMalformed, "genesis: a vote by %d/%d of the members", p.VoteNum, p.VoteDen)
 	}
 	return nil
 }
+
+// VoteShare tells whether num/den of the members is a share that may decide: more than
+// half of them, and not more than all.
+func VoteShare(num, den uint64) bool { return num <= den && 2*num > den }
 
 // Check checks the rules of a genesis: names and keys are valid, and none stands
 // twice.
@@ -92,6 +140,9 @@ func (g *Genesis) Check() error {
 	p.setDefaults()
 	if err := p.check(); err != nil {
 		return err
+	}
+	if n := g.NumValidators(); n > MaxValidators {
+		return Errorf(CodeMalformed, "genesis: %d validators, at most %d", n, MaxValidators)
 	}
 	names := make(map[string]bool)
 	keys := make(map[crypto.PublicKey]bool)
@@ -108,6 +159,14 @@ func (g *Genesis) Check() error {
 	return nil
 }
 
+// NumValidators is how many validators the organisations have.
+func (g *Genesis) NumValidators() (n int) {
+	for i := range g.Organisations {
+		n += len(g.Organisations[i].Validators)
+	}
+	return n
+}
+
 func (o *GenesisOrganisation) check(keys map[crypto.PublicKey]bool) error {
 	if err := CheckName(o.Name); err != nil {
 		return Errorf(CodeOf(err), "genesis: organisation: %w", err)
@@ -120,6 +179,9 @@ func (o *GenesisOrganisation) check(keys map[crypto.PublicKey]bool) error {
 	}
 	if n := len(o.Bridges); n > MaxGenesisBridges {
 		return Errorf(CodeMalformed, "genesis: %q has %d bridges, at most %d", o.Name, n, MaxGenesisBridges)
+	}
+	if err := o.checkValidators(keys); err != nil {
+		return err
 	}
 	all := append([]crypto.PublicKey(nil), o.AdminKeys...)
 	for _, b := range o.Bridges {
@@ -137,10 +199,27 @@ func (o *GenesisOrganisation) check(keys map[crypto.PublicKey]bool) error {
 	return nil
 }
 
+func (o *GenesisOrganisation) checkValidators(keys map[crypto.PublicKey]bool) error {
+	for _, v := range o.Validators {
+		if err := crypto.CheckEnrolment(v.Key); err != nil {
+			return Errorf(CodeBadKey, "genesis: %q: key %v: %w", o.Name, v.Key, err)
+		}
+		if keys[v.Key] {
+			return Errorf(CodeMalformed, "genesis: key %v stands twice", v.Key)
+		}
+		keys[v.Key] = true
+		if v.Power < 1 || v.Power > MaxPower {
+			return Errorf(CodeMalformed, "genesis: %q has a validator of power %d, must be 1 to %d", o.Name, v.Power, int64(MaxPower))
+		}
+	}
+	return nil
+}
+
 // Encode returns the content of a genesis in the one form that is hashed:
 //
-//	[1, [[name, [admin key bstr32...], threshold, [bridge key bstr32...]]...],
-//	 [clock_ahead, not_after, open_gaps]]
+//	[1, [[name, [admin key bstr32...], threshold, [bridge key bstr32...],
+//	      [[validator key bstr32, power]...]]...],
+//	 [[parameter id, value]...]]
 //
 // JSON would not do: CometBFT may rewrite the text of app_state.
 func (g *Genesis) Encode() []byte {
@@ -150,7 +229,7 @@ func (g *Genesis) Encode() []byte {
 	b = dcbor.AppendUint(b, genesisVersion)
 	b = dcbor.AppendArray(b, len(g.Organisations))
 	for _, o := range g.Organisations {
-		b = dcbor.AppendArray(b, 4)
+		b = dcbor.AppendArray(b, 5)
 		b = dcbor.AppendText(b, o.Name)
 		b = dcbor.AppendArray(b, len(o.AdminKeys))
 		for _, k := range o.AdminKeys {
@@ -161,11 +240,13 @@ func (g *Genesis) Encode() []byte {
 		for _, bridge := range o.Bridges {
 			b = dcbor.AppendBytes(b, bridge.Key[:])
 		}
+		b = dcbor.AppendArray(b, len(o.Validators))
+		for _, v := range o.Validators {
+			b = dcbor.AppendBytes(dcbor.AppendArray(b, 2), v.Key[:])
+			b = dcbor.AppendUint(b, v.Power)
+		}
 	}
-	b = dcbor.AppendArray(b, 3)
-	b = dcbor.AppendInt(b, p.ClockAhead)
-	b = dcbor.AppendInt(b, p.NotAfter)
-	return dcbor.AppendUint(b, p.OpenGaps)
+	return AppendParameters(b, p.Values())
 }
 
 // Entry returns entry 0 of a chain's log:

@@ -13,7 +13,8 @@ import (
 
 func goodGenesis() Genesis {
 	return Genesis{Organisations: []GenesisOrganisation{
-		{Name: "Water & Works", AdminKeys: []crypto.PublicKey{adminKey.Public()}, Threshold: 1, Bridges: []GenesisBridge{{bridgeKey.Public()}}},
+		{Name: "Water & Works", AdminKeys: []crypto.PublicKey{adminKey.Public()}, Threshold: 1, Bridges: []GenesisBridge{{bridgeKey.Public()}},
+			Validators: []GenesisValidator{{crypto.KeyFromSeed([32]byte{77}).Public(), 10}}},
 		{Name: "Second", AdminKeys: []crypto.PublicKey{deviceKey.Public()}, Threshold: 1},
 	}}
 }
@@ -31,7 +32,13 @@ func TestGenesis(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if g.Parameters != (GenesisParameters{MaxClockAhead, MaxNotAfter, MaxOpenGaps}) || g.Organisations[0].ID() != testOrg {
+	var defaultParameters GenesisParameters
+	for i, v := range g.Parameters.Values() {
+		if info := ParameterInfos()[i]; v.ID != info.ID || v.Value != info.Default {
+			t.Errorf("%v is %d, want %d", v.ID, v.Value, info.Default)
+		}
+	}
+	if g.Parameters == defaultParameters || g.Organisations[0].ID() != testOrg {
 		t.Errorf("%+v", g)
 	}
 	one, err := GenesisEntry(testChain, compact)

@@ -63,9 +63,32 @@ const (
 	// MaxAdminKeys is how many admin keys an organisation may have.
 	MaxAdminKeys = 16
 	// MaxGenesisOrganisations is how many organisations a genesis may name.
-	MaxGenesisOrganisations = 1_000
+	MaxGenesisOrganisations = MaxMembers
 	// MaxGenesisBridges is how many bridges an organisation may have in a genesis.
 	MaxGenesisBridges = 1_000
+	// MaxMembers is how many organisations may be members at one time.
+	MaxMembers = 1_000
+	// MaxValidators is how many validators there may be at one time.
+	MaxValidators = 200
+	// MaxPower is the greatest power of a validator: all together stay far below
+	// what CometBFT can add up.
+	MaxPower = 1_000_000_000
+	// MaxApprovals is how many keys of one organisation may approve one proposal,
+	// replaced ones included.
+	MaxApprovals = 64
+	// MaxVoteDen is the greatest denominator of the share of members that a vote needs.
+	MaxVoteDen = 1_000
+	// MaxActiveAhead is how many blocks ahead parameters may be set.
+	MaxActiveAhead = 1_000_000
+	// MaxAppVersion is the greatest version of the rules.
+	MaxAppVersion = 1_000_000
+	// MaxQuotaStatements and MaxQuotaBytes bound the quotas of a block.
+	MaxQuotaStatements = 10_000_000
+	MaxQuotaBytes      = 1 << 30
+	// DefaultQuotaStatements and DefaultQuotaBytes are the quotas of a new ledger: more
+	// than fits into a block.
+	DefaultQuotaStatements = 200_000
+	DefaultQuotaBytes      = 64 << 20
 )
 
 // Content formats of the signed messages: the experimental range of CoAP

@@ -207,6 +207,9 @@ var bodyReaders = []func(r *dcbor.Reader, kind Kind, n int) Body{
 	readGrantBody,
 	readEvidenceBody,
 	readManifestBody,
+	readMemberBody,
+	readValidatorBody,
+	readParametersBody,
 }
 
 func readBody(r *dcbor.Reader) Body {
@@ -225,6 +228,9 @@ func readBody(r *dcbor.Reader) Body {
 		}
 		return body
 	default:
+		if body := readProposalBody(r, kind, n); body != nil {
+			return body
+		}
 		for _, read := range bodyReaders {
 			if body := read(r, kind, n); body != nil {
 				return body
@@ -259,6 +265,12 @@ func (o OpenStream) append(b []byte) []byte {
 // Possessions returns the proofs of possession that a body carries, in order.
 func Possessions(body Body) []*Possession {
 	switch v := body.(type) {
+	case Propose:
+		return Possessions(v.Body)
+	case Admit:
+		return []*Possession{v.Possession}
+	case RotateValidator:
+		return []*Possession{v.Possession}
 	case EnrolDevice:
 		return []*Possession{v.Possession}
 	case EnrolBridge:
@@ -274,10 +286,14 @@ func Possessions(body Body) []*Possession {
 // checkPossessions checks that the proofs of possession were made for this
 // operation. Who owns the device of a rotation, only the records know.
 func (o *Operation) checkPossessions() error {
-	_, rotation := o.Body.(Rotate)
+	elsewhere := false // only the body or the records know for whom the proof is
+	switch Proposed(o.Body).(type) {
+	case Rotate, Admit:
+		elsewhere = true
+	}
 	seen := make(map[crypto.PublicKey]bool)
 	for _, p := range Possessions(o.Body) {
-		if p.Chain != o.Chain || (p.Organisation != o.Actor && !rotation) {
+		if p.Chain != o.Chain || (p.Organisation != o.Actor && !elsewhere) {
 			return Errorf(CodeBadPossession, "the proof of possession is for organisation %v on chain %q", p.Organisation, p.Chain)
 		}
 		if seen[p.Key] {

@@ -557,15 +557,19 @@ def make_operation(key, chain, actor, not_after, body):
 
 def genesis(chain, app_state):
     """Content and entry of the genesis (operation.md, section 3). app_state: the JSON text."""
-    defaults = {"clock_ahead_seconds": 86400, "not_after_seconds": 2592000, "open_gaps": 1024}
+    defaults = {"clock_ahead_seconds": 86400, "not_after_seconds": 2592000, "open_gaps": 1024, "vote_num": 2, "vote_den": 3,
+                "statements_per_bridge": 200_000, "bytes_per_bridge": 67_108_864,
+                "statements_per_organisation": 200_000, "bytes_per_organisation": 67_108_864, "app_version": 1}
     state = json.loads(app_state)
     need(set(state) <= {"organisations", "parameters"}, "members of the genesis")
     parameters = state.get("parameters", {})
     need(set(parameters) <= set(defaults), "parameters of the genesis")
     organisations = []
     for o in state["organisations"]:
-        need(set(o) <= {"name", "admin_keys", "threshold", "bridges"}, "members of an organisation")
+        need(set(o) <= {"name", "admin_keys", "threshold", "bridges", "validators"}, "members of an organisation")
         organisations.append([check_name(o["name"]), [parse_public_text(k) for k in o["admin_keys"]],
-                              o["threshold"], [parse_public_text(b["key"]) for b in o.get("bridges", [])]])
-    content = encode([1, organisations, [parameters.get(name) or value for name, value in defaults.items()]])
+                              o["threshold"], [parse_public_text(b["key"]) for b in o.get("bridges", [])],
+                              [[parse_public_text(v["key"]), v["power"]] for v in o.get("validators", [])]])
+    values = [[i, parameters.get(name) or value] for i, (name, value) in enumerate(defaults.items(), 1)]
+    content = encode([1, organisations, values])
     return content, encode(["mtm.genesis", 1, chain, sum_("mtm/genesis/1", content)])

@@ -137,7 +137,7 @@ var codecs = map[string]codec{
 }
 
 var values = map[string][]byte{
-	"parameters": Parameters{86400, 2592000, 1024}.Encode(), "block": Block{1, 2, -3}.Encode(),
+	"parameters": (Parameters{86400, 2592000, 1024, 2, 3, 4, 60_000, 6, 70_000, 8}).Encode(), "block": Block{1, 2, -3}.Encode(),
 	"operation": Operation{math.MaxInt64, 2}.Encode(), "organisation": Organisation{"Works", 1, StatusActive}.Encode(),
 	"key": Key{crypto.PublicKey{1}, 2, 3, 4}.Encode(), "bridge": Bridge{id(1), StatusSuspended}.Encode(),
 	"device": Device{id(1), StatusRetired}.Encode(), "since": Since{9}.Encode(), "spans": Spans{{2, 5}, {7, 0}}.Encode(), "stream": StreamHead{id(1), 2, 3, StatusRetired}.Encode(),

@@ -7,6 +7,7 @@ import (
 
 	"mtmledger/crypto"
 	"mtmledger/internal/dcbor"
+	"mtmledger/ledger"
 )
 
 // version is the first element of every value.
@@ -44,11 +45,21 @@ func (s Status) String() string {
 	return fmt.Sprintf("status_%d", uint64(s))
 }
 
-// Parameters are the limits that the ledger may change while it runs.
+// Parameters are the limits that the ledger may change while it runs; see
+// ledger.ParameterInfos.
 type Parameters struct {
 	ClockAhead int64  // seconds that a declared time may be ahead of the block's time
 	NotAfter   int64  // seconds that an operation's not_after may be ahead of the block's time
 	OpenGaps   uint64 // open gaps that a stream may have
+
+	VoteNum, VoteDen uint64 // a vote needs VoteNum/VoteDen of the members
+
+	StatementsPerBridge       uint64 // in one block
+	BytesPerBridge            uint64 // of statements in one block
+	StatementsPerOrganisation uint64
+	BytesPerOrganisation      uint64
+
+	AppVersion uint64 // of the rules
 }
 
 // Block is the row of a block that added entries to the log.
@@ -136,10 +147,26 @@ type Gap struct{ Last uint64 }
 
 // Encode returns the row's value.
 func (v Parameters) Encode() []byte {
-	b := head(4)
-	b = dcbor.AppendInt(b, v.ClockAhead)
-	b = dcbor.AppendInt(b, v.NotAfter)
-	return dcbor.AppendUint(b, v.OpenGaps)
+	return ledger.AppendParameters(head(2), ledger.GenesisParameters(v).Values())
+}
+
+// With returns the parameters with some changed; values are in range.
+func (v Parameters) With(list []ledger.Parameter) Parameters {
+	rest := []*uint64{
+		&v.OpenGaps, &v.VoteNum, &v.VoteDen, &v.StatementsPerBridge, &v.BytesPerBridge,
+		&v.StatementsPerOrganisation, &v.BytesPerOrganisation, &v.AppVersion,
+	}
+	for _, p := range list {
+		switch p.ID {
+		case ledger.ParameterClockAhead:
+			v.ClockAhead = int64(p.Value)
+		case ledger.ParameterNotAfter:
+			v.NotAfter = int64(p.Value)
+		default:
+			*rest[p.ID-ledger.ParameterOpenGaps] = p.Value
+		}
+	}
+	return v
 }
 
 // Encode returns the row's value.
@@ -208,11 +235,12 @@ func encodeOwned(organisation crypto.ID, s Status) []byte {
 
 // ParseParameters decodes the value of a parameters row.
 func ParseParameters(b []byte) (v Parameters, err error) {
-	r := open(b, 4)
-	v.ClockAhead = seconds(r)
-	v.NotAfter = seconds(r)
-	v.OpenGaps = number(r)
-	return v, done(r, FamilyParameters)
+	r := open(b, 2)
+	list := ledger.ReadParameters(r)
+	if r.Err() == nil && len(list) != ledger.NumParameters {
+		r.Fail(dcbor.ErrRange)
+	}
+	return v.With(list), done(r, FamilyParameters)
 }
 
 // ParseBlock decodes the value of a block row.
@@ -324,8 +352,6 @@ func number(r *dcbor.Reader) uint64 {
 	}
 	return v
 }
-
-func seconds(r *dcbor.Reader) int64 { return int64(number(r)) }
 
 func done(r *dcbor.Reader, what any) error {
 	if err := r.Done(); err != nil {
