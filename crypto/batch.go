@@ -59,7 +59,6 @@ type decodedSig struct {
 	z    group.Scalar
 	key  int32
 	item int32
-	bad  bool // R is no point
 }
 
 func newBatch(cache *recent[PublicKey, *keyPoints]) *batch {
@@ -80,7 +79,11 @@ func (b *batch) verify(items []Item, verdicts []bool) {
 		return
 	}
 	b.decodeKeys()
-	b.decode()
+	for i := range items {
+		if !verdicts[i] {
+			b.decode(i)
+		}
+	}
 	b.randomise()
 	switch {
 	case len(b.sigs) == 0:
@@ -187,34 +190,9 @@ func (b *batch) decodeKeys() {
 	})
 }
 
-// decode gathers the signatures that can be decoded. The verdict of any other stays
+// decode adds item i to the equation. If it can't be decoded the verdict stays
 // false, as the rule says.
-func (b *batch) decode() {
-	for i := range b.items {
-		if !b.verdicts[i] {
-			b.decodeScalars(i)
-		}
-	}
-	odd := len(b.sigs) % 2
-	for i := 0; i < len(b.sigs)-odd; i += 2 {
-		d, e := &b.sigs[i], &b.sigs[i+1]
-		dOK, eOK := group.SetBytesPair(&d.r, &e.r, b.encodedR(d), b.encodedR(e))
-		d.bad, e.bad = !dOK, !eOK
-	}
-	if odd == 1 {
-		d := &b.sigs[len(b.sigs)-1]
-		d.bad = !d.r.SetBytes(b.encodedR(d))
-	}
-	isBad := func(d decodedSig) bool { return d.bad }
-	b.sigs = slices.DeleteFunc(b.sigs, isBad)
-}
-
-func (b *batch) encodedR(d *decodedSig) *[32]byte {
-	return (*[32]byte)(b.items[d.item].Signature[:32])
-}
-
-// decodeScalars reads s and the challenge of item i.
-func (b *batch) decodeScalars(i int) {
+func (b *batch) decode(i int) {
 	it := &b.items[i]
 	key := b.keyIndex[it.Key]
 	if key == noKey {
@@ -225,7 +203,7 @@ func (b *batch) decodeScalars(i int) {
 	for j := range d.s {
 		d.s[j] = binary.LittleEndian.Uint64(it.Signature[32+8*j:])
 	}
-	if !group.Below(&d.s) {
+	if !group.Below(&d.s) || !d.r.SetBytes((*[32]byte)(it.Signature[:32])) {
 		b.sigs = b.sigs[:len(b.sigs)-1]
 		return
 	}

@@ -178,7 +178,9 @@ func TestRandomisersCoverTheBatch(t *testing.T) {
 		b.reset(items, make([]bool, len(items)))
 		b.findKeys()
 		b.decodeKeys()
-		b.decode()
+		for i := range items {
+			b.decode(i)
+		}
 		b.randomise()
 		s := ""
 		for i := range b.sigs {

@@ -40,15 +40,13 @@ type completed struct {
 	x, y, z, t field.Element
 }
 
-// d = -121665/121666 (RFC 8032 section 5.1), and 2d.
-var (
-	d = func() field.Element {
-		num := new(field.Element).Mult32(new(field.Element).One(), 121665)
-		den := new(field.Element).Mult32(new(field.Element).One(), 121666)
-		return *num.Multiply(num.Negate(num), den.Invert(den))
-	}()
-	d2 = *new(field.Element).Add(&d, &d)
-)
+// d2 is 2d, where d = -121665/121666 (RFC 8032 section 5.1).
+var d2 = func() field.Element {
+	num := new(field.Element).Mult32(new(field.Element).One(), 121665)
+	den := new(field.Element).Mult32(new(field.Element).One(), 121666)
+	d := new(field.Element).Multiply(num.Negate(num), den.Invert(den))
+	return *d.Add(d, d)
+}()
 
 // SetBytes decodes a point as ZIP-215 does, which is as edwards25519.Point does:
 // y is reduced modulo p, and x = 0 may have its sign bit set. It reports whether

@@ -155,7 +155,6 @@ func TestSetBytes(t *testing.T) {
 		encodings = append(encodings, random(i))
 	}
 	accepted := 0
-	checkPairs(t, encodings)
 	for _, b := range encodings {
 		p, err := new(edwards25519.Point).SetBytes(b[:])
 		before := Affine{xy2d: d2}
@@ -178,99 +177,6 @@ func TestSetBytes(t *testing.T) {
 		t.Errorf("%d of %d accepted: the test is no good", accepted, len(encodings))
 	}
 }
-
-// checkPairs decodes each with the next, and compares with one by one.
-func checkPairs(t *testing.T, encodings [][32]byte) {
-	t.Helper()
-	for i := range encodings {
-		pb, qb := &encodings[i], &encodings[(i+1)%len(encodings)]
-		var p, q, wantP, wantQ Affine
-		wantPOK, wantQOK := wantP.SetBytes(pb), wantQ.SetBytes(qb)
-		pOK, qOK := SetBytesPair(&p, &q, pb, qb)
-		if pOK != wantPOK || qOK != wantQOK {
-			t.Fatalf("%x, %x: %v %v, want %v %v", *pb, *qb, pOK, qOK, wantPOK, wantQOK)
-		}
-		if pOK && !p.equal(&wantP) || qOK && !q.equal(&wantQ) {
-			t.Fatalf("%x, %x: another point", *pb, *qb)
-		}
-		// Without the help of SetBytes it must find every point by itself.
-		var a, b root
-		a.prepare(pb)
-		b.prepare(qb)
-		powerPair(&a.r, &b.r)
-		if a.finish(&p, pb) != wantPOK || b.finish(&q, qb) != wantQOK {
-			t.Fatalf("%x, %x: not found without SetBytes", *pb, *qb)
-		}
-	}
-}
-
-func (a *Affine) equal(b *Affine) bool {
-	return a.yPlusX.Equal(&b.yPlusX) == 1 && a.yMinusX.Equal(&b.yMinusX) == 1 && a.xy2d.Equal(&b.xy2d) == 1
-}
-
-// Limbs at their bounds: all ones, ones at the edges of limbs, and what goes
-// beyond p.
-func TestLimbs(t *testing.T) {
-	values := []limbs{{}, {1}, {limbMask, limbMask, limbMask, limbMask, limbMask}, {limbMask - 18, limbMask, limbMask, limbMask, limbMask},
-		{limbMask - 19, limbMask, limbMask, limbMask, limbMask}, {1<<52 - 1, 1<<52 - 1, 1<<52 - 1, 1<<52 - 1, 1<<52 - 1}, {0, 0, 0, 0, 1<<52 - 1}, {4: 1 << 51}}
-	for i := range 50 {
-		b := random(5000 + i)
-		e, err := new(field.Element).SetBytes(b[:])
-		if err != nil {
-			t.Fatal(err)
-		}
-		var l limbs
-		l.setElement(e)
-		var back field.Element
-		if l.element(&back); back.Equal(e) != 1 {
-			t.Errorf("%x does not come back", b)
-		}
-		values = append(values, l)
-	}
-	value := func(l *limbs) *big.Int {
-		n := new(big.Int)
-		for i := len(l) - 1; i >= 0; i-- {
-			n.Lsh(n, limbBits)
-			n.Add(n, new(big.Int).SetUint64(l[i]))
-		}
-		return n.Mod(n, bigPrime)
-	}
-	for i := range values {
-		a, b := values[i], values[(i*7+3)%len(values)]
-		var e field.Element
-		a.element(&e)
-		encoded := e.Bytes()
-		slices.Reverse(encoded)
-		if new(big.Int).SetBytes(encoded).Cmp(value(&a)) != 0 {
-			t.Errorf("%x: element is %x", a, encoded)
-		}
-		var product limbs
-		product.multiply(&a, &b)
-		want := new(big.Int).Mul(value(&a), value(&b))
-		if value(&product).Cmp(want.Mod(want, bigPrime)) != 0 {
-			t.Errorf("%x times %x is wrong", a, b)
-		}
-		x, y := a, b
-		wantX, wantY := value(&a), value(&b)
-		for n := range 4 {
-			for range n {
-				wantX.Mul(wantX, wantX).Mod(wantX, bigPrime)
-				wantY.Mul(wantY, wantY).Mod(wantY, bigPrime)
-			}
-			squareTimes(&x, &y, n)
-			if value(&x).Cmp(wantX) != 0 || value(&y).Cmp(wantY) != 0 {
-				t.Errorf("%x, %x: squaring %d times is wrong", a, b, n)
-			}
-		}
-		for _, l := range [][5]uint64{product, x, y} {
-			if slices.Max(l[:]) >= 1<<52 {
-				t.Errorf("%x, %x: a limb is too large: %x", a, b, l)
-			}
-		}
-	}
-}
-
-var bigPrime = new(big.Int).Sub(new(big.Int).Lsh(big.NewInt(1), 255), big.NewInt(19))
 
 func TestIsSmall(t *testing.T) {
 	for i, p := range testPoints(t, 12) {
@@ -554,23 +460,4 @@ func BenchmarkSum(b *testing.B) {
 			})
 		}
 	}
-}
-
-func BenchmarkDecompress(b *testing.B) {
-	var encodings [2][32]byte
-	for i, p := range testPoints(b, 12)[10:] {
-		encodings[i] = [32]byte(p.Bytes())
-	}
-	var p, q Affine
-	b.Run("one", func(b *testing.B) {
-		for b.Loop() {
-			p.SetBytes(&encodings[0])
-		}
-	})
-	b.Run("pair", func(b *testing.B) {
-		for b.Loop() {
-			SetBytesPair(&p, &q, &encodings[0], &encodings[1])
-		}
-		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(2*b.N), "ns/point")
-	})
 }
