@@ -88,10 +88,11 @@ type RSS struct {
 }
 
 const (
-	windowBytes   = 8 << 20 // of statements under way, if no window is given
-	maxPresigned  = 1 << 30 // bytes of statements signed before
-	maxConns      = 50
-	presignPerSec = 40_000 // statements a second that are signed before at rate max, at most
+	windowBytes     = 8 << 20   // of statements under way, if no window is given
+	maxPresigned    = 512 << 20 // bytes of statements signed before
+	maxConns        = 50
+	presignPerSec   = 40_000    // statements a second that are signed before at rate max, at most
+	presignReadings = 1_000_000 // likewise, readings
 )
 
 // plan is the load of a benchmark on a ledger.
@@ -114,7 +115,7 @@ func (c *BenchConfig) plan(m *Manifest) (load.Plan, error) {
 	if c.Presign {
 		perSecond := c.Rate / float64(c.Count)
 		if c.Rate == 0 {
-			perSecond = min(presignPerSec, float64(4<<20)/float64(c.Count))
+			perSecond = min(presignPerSec, presignReadings/float64(c.Count))
 		}
 		p.Presign = min(int((c.For+c.Warm).Seconds()*perSecond), maxPresigned/size)
 	}

@@ -10,8 +10,8 @@ import (
 	"mtmledger/ledger"
 )
 
-// Nodes is a ledger behind several nodes: when one can't be reached the next is
-// asked. Refusals, which carry a code, are final answers.
+// Nodes is a ledger behind several nodes: when one can't be reached or is
+// overloaded the next is asked. Other refusals are final answers.
 type Nodes struct {
 	list []*client.Remote
 	now  atomic.Uint32 // which one is asked first
@@ -49,10 +49,11 @@ func (n *Nodes) each(ask func(*client.Remote) error) error {
 	return errors.Join(errs...)
 }
 
-// refusal tells a node's answer from a failure on the way.
+// refusal tells a node's answer from a failure on the way, or a node that has no
+// time: another may have some.
 func refusal(err error) bool {
 	var e *ledger.Error
-	return errors.As(err, &e)
+	return errors.As(err, &e) && e.Code != ledger.CodeOverloaded
 }
 
 // Submit gives a transaction to a node.

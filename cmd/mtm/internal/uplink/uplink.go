@@ -89,6 +89,7 @@ type Link struct {
 	ctx    context.Context
 	stop   context.CancelFunc
 	done   sync.WaitGroup
+	order  sync.Mutex // held while publishing: a connection sees each stream in order
 
 	mu         sync.Mutex
 	connection uint64 // counts connections
@@ -154,6 +155,8 @@ func (l *Link) connected(c mqtt.Client) {
 		if !token.WaitTimeout(connectTimeout) || token.Error() != nil || refused(token, topic) {
 			l.cfg.Logger.Warn("can't subscribe to acknowledgements", "topic", topic, "err", token.Error())
 		}
+		l.order.Lock()
+		defer l.order.Unlock()
 		l.mu.Lock()
 		l.connection++
 		l.online = true
@@ -185,7 +188,9 @@ func (l *Link) resend() {
 		case <-l.ctx.Done():
 			return
 		case now := <-tick.C:
+			l.order.Lock()
 			l.publishPending(now.Add(-resendAfter))
+			l.order.Unlock()
 		}
 	}
 }
@@ -300,6 +305,8 @@ func (l *Link) Send(ctx context.Context, s *device.Stream, readings ...ledger.Re
 	l.sent[place{st.Stream, st.First}] = sending{signed: begin}
 	l.stats.Sent += uint64(len(readings))
 	l.mu.Unlock()
+	l.order.Lock()
+	defer l.order.Unlock()
 	l.publish(st, begin)
 	return nil
 }
