@@ -31,6 +31,8 @@ const (
 	FamilyKey                Family = 0x11 // (principal, key id) -> Key
 	FamilyBridge             Family = 0x12 // (bridge, height) -> Bridge
 	FamilyOrganisationBridge Family = 0x13 // (organisation, bridge) -> Since
+	FamilyMembers            Family = 0x14 // (0, height) -> Members
+	FamilyAdmins             Family = 0x15 // (organisation, height) -> Admins
 	FamilyDevice             Family = 0x20 // (device, height) -> Device
 	FamilyOrganisationDevice Family = 0x21 // (organisation, device) -> Since
 	FamilyKeyless            Family = 0x22 // (device, 0) -> Keyless
@@ -51,6 +53,13 @@ const (
 	FamilyUse                Family = 0x47 // (input stream, log index and place) -> Use
 	FamilyEvidence           Family = 0x48 // (device, key id) -> Evidence
 	FamilyAccess             Family = 0x4b // (principal, stream) -> Access
+
+	FamilyValidator             Family = 0x49 // (validator, height) -> Validator
+	FamilyOrganisationValidator Family = 0x4a // (organisation, validator) -> Since
+	FamilyMisbehaviour          Family = 0x4c // (validator, height) -> Misbehaviour
+	FamilyValidatorSet          Family = 0x4d // (0, height) -> ValidatorSet
+	FamilyProposal              Family = 0x50 // (proposal, 0) -> Proposal
+	FamilyApproval              Family = 0x51 // (proposal, organisation) -> Approvals
 )
 
 // families lists every family with its name, in order.
@@ -65,6 +74,8 @@ var families = []struct {
 	{FamilyKey, "key"},
 	{FamilyBridge, "bridge"},
 	{FamilyOrganisationBridge, "organisation_bridge"},
+	{FamilyMembers, "members"},
+	{FamilyAdmins, "admins"},
 	{FamilyDevice, "device"},
 	{FamilyOrganisationDevice, "organisation_device"},
 	{FamilyKeyless, "keyless"},
@@ -84,7 +95,13 @@ var families = []struct {
 	{FamilyDerived, "derived_from"},
 	{FamilyUse, "used_by"},
 	{FamilyEvidence, "evidence"},
+	{FamilyValidator, "validator"},
+	{FamilyOrganisationValidator, "organisation_validator"},
 	{FamilyAccess, "access"},
+	{FamilyMisbehaviour, "misbehaviour"},
+	{FamilyValidatorSet, "validator_set"},
+	{FamilyProposal, "proposal"},
+	{FamilyApproval, "approval"},
 }
 
 // String returns the family's name, or its number when it is not known.

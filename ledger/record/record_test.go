@@ -77,6 +77,14 @@ func TestKeys(t *testing.T) {
 		{FamilyUse, UseRow(id(0xaa), h, 3), "47" + a + n + "0000000000000003"},
 		{FamilyEvidence, EvidenceRow(id(0xaa), crypto.KeyID{1, 2, 3, 4, 5, 6, 7, 8}), "48" + a + n + nzero},
 		{FamilyAccess, AccessRow(id(0xaa), id(0xbb)), "4b" + a + b},
+		{FamilyMembers, MembersRow(h), "14" + zero + n + nzero},
+		{FamilyAdmins, AdminsRow(id(0xaa), h), "15" + a + n + nzero},
+		{FamilyValidator, ValidatorRow(id(0xaa), h), "49" + a + n + nzero},
+		{FamilyOrganisationValidator, OrganisationValidatorRow(id(0xaa), id(0xbb)), "4a" + a + b},
+		{FamilyMisbehaviour, MisbehaviourRow(id(0xaa), h), "4c" + a + n + nzero},
+		{FamilyValidatorSet, ValidatorSetRow(h), "4d" + zero + n + nzero},
+		{FamilyProposal, ProposalRow(id(0xaa)), "50" + a + zero},
+		{FamilyApproval, ApprovalRow(id(0xaa), id(0xbb)), "51" + a + b},
 	}
 	if len(tests) != len(families) {
 		t.Errorf("%d families, %d are tested", len(families), len(tests))
@@ -132,8 +140,10 @@ var codecs = map[string]codec{
 	"device": again(ParseDevice), "since": again(ParseSince), "spans": again(ParseSpans), "stream": again(ParseStreamHead),
 	"keyless": again(ParseKeyless), "description": again(ParseDescription), "closed": again(ParseClosed), "grant": again(ParseGrant),
 	"access": again(ParseAccess), "delivery": again(ParseDelivery), "derived_from": again(ParseDerived), "used_by": again(ParseUse),
-	"evidence": again(ParseEvidence),
-	"owner":    again(ParseOwner), "device_stream": again(ParseDeviceStream), "gap": again(ParseGap),
+	"evidence": again(ParseEvidence), "members": again(ParseMembers), "admins": again(ParseAdmins), "validator": again(ParseValidator),
+	"misbehaviour": again(ParseMisbehaviour), "validator_set": again(ParseValidatorSet),
+	"proposal": again(ParseProposal), "approval": again(ParseApprovals),
+	"owner": again(ParseOwner), "device_stream": again(ParseDeviceStream), "gap": again(ParseGap),
 }
 
 var values = map[string][]byte{
@@ -147,6 +157,11 @@ var values = map[string][]byte{
 	"access":      Access{[]crypto.ID{id(1), id(2)}}.Encode(), "delivery": Delivery{id(1), id(2), id(3), 4, 5, [32]byte{6}, 7}.Encode(),
 	"derived_from": Derived{7, []ledger.Input{{Stream: id(1), First: 2, Last: 3, Digest: [32]byte{4}}}}.Encode(),
 	"used_by":      Use{1, 2, id(3), 4, 5}.Encode(), "evidence": Evidence{id(1), 2, [32]byte{3}, [32]byte{4}, 5}.Encode(),
+	"members": Members{[]crypto.ID{id(1), id(2)}}.Encode(), "admins": Admins{[]crypto.KeyID{{1}, {2}}}.Encode(),
+	"validator":     Validator{id(1), crypto.PublicKey{2}, 0}.Encode(),
+	"misbehaviour":  Misbehaviour{id(1), OffenceLightAttack, 3}.Encode(),
+	"validator_set": ValidatorSet{[]Validator{{id(1), crypto.PublicKey{2}, 3}, {id(1), crypto.PublicKey{3}, 1}}}.Encode(),
+	"proposal":      Proposal{id(1), 2, ProposalApplied, 3, []byte{4}}.Encode(), "approval": Approvals{[]Approval{{crypto.KeyID{1}, 2}}}.Encode(),
 	"owner": Owner{id(1), 5}.Encode(), "device_stream": DeviceStream{"temperature"}.Encode(), "gap": Gap{7}.Encode(),
 }
 

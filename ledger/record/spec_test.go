@@ -57,7 +57,7 @@ func valueOf(f Family) string {
 	switch f {
 	case FamilyOrganisationBridge, FamilyOrganisationDevice, FamilyOrganisationStream:
 		return "spans"
-	case FamilyStreamGrant, FamilyGranteeGrant, FamilyStreamDelivery, FamilyConsumerDelivery:
+	case FamilyStreamGrant, FamilyGranteeGrant, FamilyStreamDelivery, FamilyConsumerDelivery, FamilyOrganisationValidator:
 		return "since"
 	}
 	return f.String()
