@@ -448,6 +448,9 @@ func FuzzStatement(f *testing.F) {
 func FuzzOperation(f *testing.F) {
 	good := [][]byte{goodOperation(f, OpenStream{testDevice, "t"}).Bytes(), goodOperation(f, Suspend{testDevice}).Bytes(),
 		goodOperation(f, EnrolDevice{goodPossession(f, deviceKey)}).Bytes(), goodOperation(f, Rotate{Device: testDevice, Closes: 9, Possession: goodPossession(f, bridgeKey)}).Bytes()}
+	for _, n := range goodOwnership(f) {
+		good = append(good, goodOperation(f, n.body).Bytes())
+	}
 	seed(f, good, refusedOperations())
 	f.Fuzz(func(t *testing.T, b []byte) { checkMalleable(t, "operation", b) })
 }

@@ -235,8 +235,8 @@ func refusedOperations() []refusal {
 		{"not_after_negative", "a negative not_after", CodeMalformed, p(map[int][]byte{3: num(-1)})},
 		{"not_after_big", "a not_after of 2^63", CodeMalformed, p(map[int][]byte{3: unum(1 << 63)})},
 		{"kind_0", "kind 0", CodeMalformed, p(map[int][]byte{4: arr(num(0))})},
-		{"kind_reserved", "a reserved kind", CodeMalformed, p(map[int][]byte{4: arr(num(8), bstr(testDevice[:]))})},
-		{"kind_unknown", "a kind beyond the reserved ones", CodeMalformed, p(map[int][]byte{4: arr(num(99), bstr(testDevice[:]))})},
+		{"kind_short", "a compromise of nothing", CodeMalformed, p(map[int][]byte{4: arr(num(8), bstr(testDevice[:]))})},
+		{"kind_unknown", "a kind that does not exist", CodeMalformed, p(map[int][]byte{4: arr(num(99), bstr(testDevice[:]))})},
 		{"suspend_extra", "an additional element in a suspension", CodeMalformed, p(map[int][]byte{4: arr(num(5), bstr(testDevice[:]), num(0))})},
 		{"retire_short", "a device of 15 bytes", CodeMalformed, p(map[int][]byte{4: arr(num(7), bstr(testDevice[:15]))})},
 		{"rotate_short", "a rotation without a proof of possession", CodeMalformed, p(map[int][]byte{4: rotate(num(0))})},
@@ -263,6 +263,7 @@ func refusedOperations() []refusal {
 		{"possession_format", "a statement where a proof of possession is expected", CodeMalformed, enrol(signPayload(deviceKey, FormatStatement, statementPayload(nil)))},
 		{"a_statement", "a statement where an operation is expected", CodeMalformed, signPayload(deviceKey, FormatStatement, statementPayload(nil))},
 	}
+	list = append(list, refusedOwnership()...)
 	return append(refusedSign1(adminKey, FormatOperation, operationPayload(nil)), list...)
 }
 

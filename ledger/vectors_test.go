@@ -232,7 +232,7 @@ func TestOperationVectors(t *testing.T) {
 		Spec:  "docs/spec/operation.md",
 		About: "as in statement.json; makes is the id of what the operation makes.",
 		Chain: testChain, Keys: vectorKeys(),
-		Valid: []map[string]any{
+		Valid: append([]map[string]any{
 			operationVector(t, "enrol_device", op(testOrg, EnrolDevice{goodPossession(t, deviceKey)})),
 			operationVector(t, "enrol_bridge", op(testOrg, EnrolBridge{goodPossession(t, bridgeKey)})),
 			operationVector(t, "open_stream_by_organisation", op(testOrg, OpenStream{testDevice, "temperature"})),
@@ -244,8 +244,8 @@ func TestOperationVectors(t *testing.T) {
 			operationVector(t, "retire", op(testOrg, Retire{testDevice})),
 			operationVector(t, "open_stream_unicode", op(testOrg, OpenStream{testDevice, "Außentemperatur °C 温度"})),
 			operationVector(t, "not_after_zero", Operation{Chain: "c", Actor: testOrg, Body: OpenStream{testDevice, strings.Repeat("n", MaxName)}}),
-		},
-		Invalid: vectorRefusals(refusedOperations()),
+		}, ownershipVectors(t)...),
+		Invalid: smallRefusals(refusedOperations(), 50_000),
 	})
 }
 
@@ -278,15 +278,15 @@ func TestTransactionVectors(t *testing.T) {
 			batch("one_bad_among_good", 1, good, []byte("garbage"), good, nil),
 			batch("large_attempt", math.MaxInt64, good),
 		},
-		Invalid: smallRefusals(refusedTransactions()),
+		Invalid: smallRefusals(refusedTransactions(), 100_000),
 	})
 }
 
-// smallRefusals leaves out messages of half a megabyte.
-func smallRefusals(list []refusal) []vectorRefusal {
+// smallRefusals leaves out messages of max bytes or more.
+func smallRefusals(list []refusal, max int) []vectorRefusal {
 	var small []refusal
 	for _, r := range list {
-		if len(r.In) < 100_000 {
+		if len(r.In) < max {
 			small = append(small, r)
 		}
 	}

@@ -216,11 +216,11 @@ func TestStatementCodes(t *testing.T) {
 // TestEveryCode: every code that the rules give out is in one of the tables.
 func TestEveryCode(t *testing.T) {
 	notHere := map[ledger.Code]string{
-		ledger.CodeOK:           "not a refusal",
-		ledger.CodeQuota:        "no quotas yet",
-		ledger.CodePruned:       "queries only",
-		ledger.CodeOverloaded:   "pools only",
-		ledger.CodeBadKey:       "parsing only",
+		ledger.CodeOK:         "not a refusal",
+		ledger.CodeQuota:      "no quotas yet",
+		ledger.CodePruned:     "queries only",
+		ledger.CodeOverloaded: "pools only",
+		ledger.CodeBadKey:     "parsing only",
 
 		ledger.CodeInputsDisabled:   "not given out any more",
 		ledger.CodeNotEquivocation:  "parsing only",
