@@ -27,31 +27,8 @@ func BenchmarkNode(b *testing.B) {
 
 func benchNode(b *testing.B, readings, batch, streams, window int) {
 	l := ledgertest.New(b)
-	n := startNode(b, newHome(b, l), func(c *Config) { c.BlockInterval = 0 })
-	devices := make([]*ledgertest.Device, streams)
-	now := time.Now().Unix()
-	var wg sync.WaitGroup
-	for i := range devices {
-		devices[i] = l.Device(fmt.Sprint("device ", i))
-		enrol := devices[i].Enrol(now)
-		wg.Go(func() { commit(b, n.Client(), enrol) })
-	}
-	wg.Wait()
-	for _, d := range devices {
-		open := d.Open(now)
-		wg.Go(func() { commit(b, n.Client(), open) })
-	}
-	wg.Wait()
-	txs := make([][]byte, b.N)
-	next := 0
-	for i := range txs {
-		var raws [][]byte
-		for range batch {
-			raws = append(raws, devices[next%streams].Statement(readings))
-			next++
-		}
-		txs[i] = l.Batch(raws...)
-	}
+	n := startNode(b, newHome(b, l), nil)
+	txs := batches(l, fleet(b, l, n, streams), b.N, batch, readings)
 	if f := os.Getenv("NODE_PROFILE"); f != "" {
 		w, err := os.Create(f)
 		if err != nil {
@@ -77,6 +54,61 @@ func benchNode(b *testing.B, readings, batch, streams, window int) {
 	}
 	b.ReportMetric(float64(s.DiskBytes)/float64(len(txs)*batch*readings), "disk-B/reading")
 	b.ReportMetric(float64(s.Height), "blocks")
+}
+
+// fleet enrols devices and opens a stream for each.
+func fleet(b *testing.B, l *ledgertest.Ledger, n *Node, streams int) []*ledgertest.Device {
+	devices := make([]*ledgertest.Device, streams)
+	now := time.Now().Unix()
+	var wg sync.WaitGroup
+	for i := range devices {
+		devices[i] = l.Device(fmt.Sprint("device ", i))
+		enrol := devices[i].Enrol(now)
+		wg.Go(func() { commit(b, n.Client(), enrol) })
+	}
+	wg.Wait()
+	for _, d := range devices {
+		open := d.Open(now)
+		wg.Go(func() { commit(b, n.Client(), open) })
+	}
+	wg.Wait()
+	return devices
+}
+
+// batches makes transactions of the devices' next statements, in turn.
+func batches(l *ledgertest.Ledger, devices []*ledgertest.Device, n, batch, readings int) [][]byte {
+	txs := make([][]byte, n)
+	next := 0
+	for i := range txs {
+		var raws [][]byte
+		for range batch {
+			raws = append(raws, devices[next%len(devices)].Statement(readings))
+			next++
+		}
+		txs[i] = l.Batch(raws...)
+	}
+	return txs
+}
+
+// BenchmarkCertificate asks one validator with 1,000 devices and 50,000 entries
+// for certificates, and reports their size.
+func BenchmarkCertificate(b *testing.B) {
+	l := ledgertest.New(b)
+	n := startNode(b, newHome(b, l), nil)
+	devices := fleet(b, l, n, 1000)
+	feed(b, n, batches(l, devices, 250, 200, 1), 32)
+	certificate(b, n.Client(), devices[0].Stream, 50, 50)
+	size := 0
+	b.ResetTimer()
+	for i := range b.N {
+		file, err := n.Client().Certificate(b.Context(), devices[i%1000].Stream, uint64(1+i%50), uint64(1+i%50))
+		if err != nil {
+			b.Fatal(err)
+		}
+		size += len(file)
+	}
+	b.ReportMetric(float64(size)/float64(b.N), "bytes")
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "certificates/s")
 }
 
 // feed submits all transactions, window at a time, and returns the time each
