@@ -70,11 +70,14 @@ func Generate(dir string, o Options) (*Manifest, error) {
 	if err := m.makeAddresses(o); err != nil {
 		return nil, err
 	}
-	state, err := appState(o.Organisation, admin, bridge)
+	if err := m.makeNodes(); err != nil {
+		return nil, err
+	}
+	state, err := m.appState(admin, bridge)
 	if err != nil {
 		return nil, err
 	}
-	if err := m.makeNodes(o, state); err != nil {
+	if err := m.writeGenesis(o, state); err != nil {
 		return nil, err
 	}
 	if err := m.writeTrust(); err != nil {
@@ -162,24 +165,27 @@ func freeAddresses(n int) ([]string, error) {
 }
 
 // appState is the application's part of the genesis: one organisation, its
-// admin key and its bridge.
-func appState(name string, admin, bridge crypto.PublicKey) ([]byte, error) {
-	g := ledger.Genesis{Organisations: []ledger.GenesisOrganisation{{
-		Name: name, AdminKeys: []crypto.PublicKey{admin}, Threshold: 1,
+// admin key, its bridge and its validators.
+func (m *Manifest) appState(admin, bridge crypto.PublicKey) ([]byte, error) {
+	organisation := ledger.GenesisOrganisation{
+		Name: m.Organisation.Name, AdminKeys: []crypto.PublicKey{admin}, Threshold: 1,
 		Bridges: []ledger.GenesisBridge{{Key: bridge}},
-	}}}
-	if err := g.Check(); err != nil {
+	}
+	for _, v := range m.Validators {
+		organisation.Validators = append(organisation.Validators, ledger.GenesisValidator{Key: v.Key, Power: power})
+	}
+	state, err := json.Marshal(ledger.Genesis{Organisations: []ledger.GenesisOrganisation{organisation}})
+	if err != nil {
 		return nil, fmt.Errorf("testnet: genesis: %w", err)
 	}
-	return json.Marshal(g)
+	if _, err := ledger.ParseGenesis(state); err != nil {
+		return nil, fmt.Errorf("testnet: genesis: %w", err)
+	}
+	return state, nil
 }
 
-// makeNodes makes the node homes with one genesis.
-func (m *Manifest) makeNodes(o Options, state []byte) error {
-	var (
-		set   []node.Validator
-		peers []string
-	)
+// makeNodes makes the node homes with their keys.
+func (m *Manifest) makeNodes() error {
 	for i := range m.Validators {
 		v := &m.Validators[i]
 		id, err := node.InitKeys(m.Path(v.Home))
@@ -187,6 +193,17 @@ func (m *Manifest) makeNodes(o Options, state []byte) error {
 			return err
 		}
 		v.NodeID, v.Key = id.NodeID, id.Key
+	}
+	return nil
+}
+
+// writeGenesis writes one genesis and each node's configuration.
+func (m *Manifest) writeGenesis(o Options, state []byte) error {
+	var (
+		set   []node.Validator
+		peers []string
+	)
+	for _, v := range m.Validators {
 		set = append(set, node.Validator{Name: v.Name, Key: v.Key, Power: power})
 		peers = append(peers, v.NodeID+"@"+v.P2P)
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
 	"strings"
 	"time"
 
@@ -55,14 +56,22 @@ func demoLines(r demoResult) []string {
 		"trust root:  " + r.Trust,
 		"",
 		"try next:",
-		fmt.Sprintf("  mtm verify %s --trust %s", r.Certificate, r.Trust),
+		fmt.Sprintf("  %s verify %s --trust %s", program(), r.Certificate, r.Trust),
 	}
 	if r.Home == "" {
-		return append(lines, "  mtm demo --home H --for 20s      # keep the ledger, then prove and export from it")
+		return append(lines, "  "+program()+" demo --home H --for 20s      # keep the ledger, then prove and export from it")
 	}
 	stream := r.Streams[0].Name
 	return append(lines,
-		fmt.Sprintf("  mtm prove --home %s --stream %s --number 1 --out reading.mtmcert", r.Home, stream),
-		fmt.Sprintf("  mtm export --home %s --stream %s", r.Home, stream),
-		"  mtm testnet up --validators 4 --home net")
+		fmt.Sprintf("  %s prove --home %s --stream %s --number 1 --out reading.mtmcert", program(), r.Home, stream),
+		fmt.Sprintf("  %s export --home %s --stream %s", program(), r.Home, stream),
+		"  "+program()+" testnet up --validators 4 --home net")
+}
+
+// program is how this program was called.
+func program() string {
+	if strings.Contains(os.Args[0], "go-build") {
+		return "go run ./cmd/mtm"
+	}
+	return "mtm"
 }
