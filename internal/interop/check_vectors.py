@@ -95,7 +95,7 @@ def check_identifiers():
             made = f.make_committed(int(v["height"]), int(v["index"]), int(v["time"]), h(v["statement"]))
             return same(made=(made.hex(), v["bytes"]), height=(height, int(v["height"])),
                         index=(index, int(v["index"])), time=(time, int(v["time"])),
-                        statement=(statement.message.bytes.hex(), v["statement"]))
+                        statement=(f.parse_statement(statement).message.bytes.hex(), v["statement"]))
         if kind == "genesis":
             content, entry = f.genesis(d["chain"], v["app_state"])
             return same(content=(content.hex(), v["content"]), entry=(entry.hex(), v["entry"]))

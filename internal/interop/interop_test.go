@@ -58,8 +58,8 @@ func TestVectors(t *testing.T) {
 	t.Log(lastLine(out))
 }
 
-// ledger is a ledger's folder with a validator and a bridge running.
-type ledger struct {
+// running is a ledger's folder with a validator and a bridge running.
+type running struct {
 	t    *testing.T
 	mtm  string // the binary
 	home string
@@ -71,9 +71,9 @@ type ledger struct {
 	}
 }
 
-func startLedger(t *testing.T) *ledger {
+func startLedger(t *testing.T) *running {
 	dir := t.TempDir()
-	l := &ledger{t: t, mtm: filepath.Join(dir, "mtm"), home: filepath.Join(dir, "home")}
+	l := &running{t: t, mtm: filepath.Join(dir, "mtm"), home: filepath.Join(dir, "home")}
 	if out, err := exec.Command("go", "build", "-o", l.mtm, "mtmledger/cmd/mtm").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
@@ -98,7 +98,7 @@ type status struct {
 }
 
 // start runs a command of mtm in the background until the test ends.
-func (l *ledger) start(args ...string) {
+func (l *running) start(args ...string) {
 	cmd := exec.Command(l.mtm, append(args, "--home", l.home)...)
 	var log bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &log, &log
@@ -123,7 +123,7 @@ func (l *ledger) start(args ...string) {
 }
 
 // until polls the ledger's status until it is as wanted.
-func (l *ledger) until(what string, ok func(status) bool) {
+func (l *running) until(what string, ok func(status) bool) {
 	l.t.Helper()
 	deadline := time.After(time.Minute)
 	tick := time.NewTicker(100 * time.Millisecond)
@@ -143,7 +143,7 @@ func (l *ledger) until(what string, ok func(status) bool) {
 }
 
 // json runs a command of mtm to its end and decodes what it prints.
-func (l *ledger) json(into any, args ...string) {
+func (l *running) json(into any, args ...string) {
 	l.t.Helper()
 	out, err := exec.Command(l.mtm, append(args, "--home", l.home, "--json")...).Output()
 	var exit *exec.ExitError
@@ -158,7 +158,7 @@ func (l *ledger) json(into any, args ...string) {
 }
 
 // device makes the command of the device in Python, with its key where mtm looks for it.
-func (l *ledger) device(args ...string) *exec.Cmd {
+func (l *running) device(args ...string) *exec.Cmd {
 	ctx, cancel := context.WithTimeout(l.t.Context(), 3*time.Minute)
 	l.t.Cleanup(cancel)
 	return python(ctx, "device.py", append([]string{
@@ -174,7 +174,7 @@ type line struct {
 }
 
 // run runs the device to its end and returns what was acknowledged and how it ended.
-func (l *ledger) run(wantExit int, args ...string) ([]line, line) {
+func (l *running) run(wantExit int, args ...string) ([]line, line) {
 	l.t.Helper()
 	cmd := l.device(args...)
 	var stderr bytes.Buffer
@@ -201,7 +201,7 @@ func (l *ledger) run(wantExit int, args ...string) ([]line, line) {
 }
 
 // verify runs a verifier in Python on a file and returns its exit code and what it printed.
-func (l *ledger) verify(certificate string, args ...string) (int, string) {
+func (l *running) verify(certificate string, args ...string) (int, string) {
 	l.t.Helper()
 	cmd := python(l.t.Context(), "verify.py", append([]string{certificate, "--trust", l.init.Trust}, args...)...)
 	out, err := cmd.CombinedOutput()
@@ -308,7 +308,7 @@ func killMidway(t *testing.T, cmd *exec.Cmd) {
 }
 
 // checkCertificate proves a reading and verifies the certificate with both verifiers, whole and damaged.
-func checkCertificate(t *testing.T, l *ledger, number int64) {
+func checkCertificate(t *testing.T, l *running, number int64) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "reading.mtmcert")
 	var proven struct{ Certificate string }

@@ -424,13 +424,14 @@ def make_committed(height, index, time, statement):
 
 
 def parse_committed(data):
+    """Height, index, committed time and the bytes of the statement, which is not looked into."""
     version, height, index, time, statement = array(decode(data), (5,), "the payload")
     integer(version, 1, 1, "the version")
     integer(height, 0, MAX_INT, "the height")
     integer(index, 0, MAX_INT, "the index")
     integer(time, MIN_INT, MAX_INT, "the time")
     need(type(statement) is bytes, "the statement is not a byte string")
-    return height, index, time, parse_statement(statement)
+    return height, index, time, statement
 
 
 # transaction.md
