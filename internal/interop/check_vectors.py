@@ -249,13 +249,49 @@ def check_operations():
     def made(v, o, keys):
         kind = kinds[v["kind"]]
         pairs, body = {}, [kind]
-        if "device" in v:
+
+        def made_id():
+            """A grant or a delivery: the first half of the operation's digest."""
+            pairs["makes"] = (f.id_text(o.message.digest[:16]), v["makes"])
+
+        def whole(*names):
+            return [int(v[name]) for name in names]
+
+        if kind in (2, 4, 5, 6, 7):
             body.append(f.parse_id(v["device"]))
         if kind == 2:
             body.append(v["stream_name"])
             pairs["makes"] = (f.id_text(f.stream_id(v["chain"], body[1], v["stream_name"])), v["makes"])
-        if kind == 4:
+        elif kind == 4:
             body += [h(v["old"]), int(v["closes"])]
+        elif kind == 8:
+            body += [f.parse_id(v["principal"]), h(v["kid"]), int(v["from"])]
+        elif kind == 9:
+            body += [f.parse_id(v["device"]), f.parse_id(v["to"]), v["with_streams"] in (True, "true")]
+        elif kind == 10:
+            body += [f.parse_id(v["subject"]),
+                     [[a["name"], a["text"] if "text" in a else h(a["bytes"])] for a in v["attributes"]]]
+        elif kind == 11:
+            body += [f.parse_id(v["stream"]), f.parse_id(v["to"]), v["from_now"] in (True, "true")]
+        elif kind == 12:
+            body.append(f.parse_id(v["stream"]))
+        elif kind == 13:
+            body += [f.parse_id(v["stream"]), f.parse_id(v["grantee"]),
+                     *whole("rights", "first", "last", "from", "until"), v["purpose"], h(v["terms"])]
+            made_id()
+        elif kind == 14:
+            body.append(f.parse_id(v["grant"]))
+        elif kind == 15:
+            body += [f.parse_id(v["grant"]), *whole("first", "last"), h(v["delivery_digest"])]
+            made_id()
+        elif kind == 16:
+            body += [h(s) for s in v["statements"]]
+            a, b = o.fields["statements"]
+            pairs["number"] = (max(a.first, b.first), int(v["number"]))
+        elif kind == 24:
+            inner = f.decode(o.message.payload)[4][1]
+            pairs["makes"] = ([f.id_text(f.device_id(f.parse_possession(p).public)) for p in inner], v["makes"])
+            body.append(inner)
         if "possession" in v:
             p = v["possession"]
             signer, got = keys[p["signed_by"]], o.fields["possession"]

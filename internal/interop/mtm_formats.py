@@ -475,7 +475,9 @@ def make_batch(key, chain, bridge, attempt, received, statements):
 
 # operation.md
 
-KINDS = {1: "enrol_device", 2: "open_stream", 3: "enrol_bridge", 4: "rotate", 5: "suspend", 6: "resume", 7: "retire"}
+KINDS = {1: "enrol_device", 2: "open_stream", 3: "enrol_bridge", 4: "rotate", 5: "suspend", 6: "resume", 7: "retire",
+         8: "compromise", 9: "transfer_device", 10: "describe", 11: "transfer_stream", 12: "close_stream", 13: "grant",
+         14: "revoke", 15: "deliver", 16: "equivocation", 24: "enrol_devices"}
 
 
 @dataclass
@@ -515,8 +517,13 @@ def make_possession(key, chain, organisation):
 
 
 def parse_operation(data):
-    need(len(data) <= 60000, "the operation is too large", "too_large")
     m = parse_sign1(data, OPERATION)
+    if len(data) > 60000:
+        try:
+            larger = decode(m.payload)[4][0] == 16
+        except (Refused, TypeError, IndexError):
+            larger = False
+        need(larger and len(data) <= 121000, "the operation is too large", "too_large")
     version, chain, actor, not_after, body = array(decode(m.payload), (5,), "the payload")
     integer(version, 1, 1, "the version")
     check_chain(chain)
@@ -546,31 +553,123 @@ def parse_operation(data):
         fields["old"] = octets(rest[1], 8, "the old key id")
         fields["closes"] = integer(rest[2], 0, MAX_INT, "closes")
         possession(rest[3])
+    elif kind in _BODIES:
+        _BODIES[kind](rest, fields)
+    elif kind == 24:
+        array(rest, (1,), "the body")
+        need(type(rest[0]) is list and len(rest[0]) >= 1, "no proofs of possession")
+        need(len(rest[0]) <= 256, "too many proofs of possession", "too_large")
+        keys = set()
+        for p in rest[0]:
+            possession(p)
+            public = fields.pop("possession").public
+            need(public not in keys, "a device twice", "exists")
+            keys.add(public)
     else:
         array(rest, (1,), "the body")
         fields["device"] = octets(rest[0], 16, "the device")
     return Operation(m, chain, actor, not_after, kind, fields)
 
 
+# operation.md, section 4: ownership and use
+
+def _compromise(rest, fields):
+    principal, kid, start = array(rest, (3,), "the body")
+    fields.update(principal=octets(principal, 16, "the principal"), kid=octets(kid, 8, "the key id"),
+                  start=integer(start, 1, MAX_INT, "from"))
+
+
+def _transfer(rest, fields):
+    subject, to, flag = array(rest, (3,), "the body")
+    need(type(flag) is bool, "neither true nor false")
+    fields.update(subject=octets(subject, 16, "the subject"), to=octets(to, 16, "the receiver"), flag=flag)
+
+
+def _describe(rest, fields):
+    subject, attributes = array(rest, (2,), "the body")
+    fields.update(subject=octets(subject, 16, "the subject"), attributes=attributes)
+    need(type(attributes) is list, "the attributes are not an array")
+    need(len(attributes) <= 32, "too many attributes", "too_large")
+    last = b""
+    for attribute in attributes:
+        name, value = array(attribute, (2,), "an attribute")
+        check_name(name)
+        need(name.encode() > last, "the attributes are not in order")
+        last = name.encode()
+        need(type(value) in (str, bytes), "an attribute is neither text nor bytes")
+        need(type(value) is bytes or not _HIDDEN.search(value), "a character in an attribute that is not allowed")
+    need(len(encode(attributes)) <= 4096, "the attributes are too large", "too_large")
+
+
+def _grant(rest, fields):
+    stream, grantee, rights, first, last, start, until, purpose, terms = array(rest, (9,), "the body")
+    octets(stream, 16, "the stream")
+    octets(grantee, 16, "the grantee")
+    integer(rights, 1, 3, "the rights")
+    integer(first, 1, MAX_INT, "the first number")
+    integer(last, 0, MAX_INT, "the last number")
+    need(last == 0 or last >= first, "the grant ends before its first number")
+    integer(start, 0, MAX_INT, "from")
+    integer(until, 0, MAX_INT, "until")
+    need(until == 0 or until > start, "the grant ends before it begins")
+    need(type(purpose) is str, "the purpose is not a text")
+    need(len(purpose.encode()) <= 256, "the purpose is too long", "too_large")
+    need(not _HIDDEN.search(purpose), "a character in the purpose that is not allowed")
+    octets(terms, 32, "the terms")
+    fields.update(stream=stream, grantee=grantee)
+
+
+def _subject(rest, fields):
+    array(rest, (1,), "the body")
+    fields["subject"] = octets(rest[0], 16, "the stream or grant")
+
+
+def _deliver(rest, fields):
+    grant, first, last, digest = array(rest, (4,), "the body")
+    fields["grant"] = octets(grant, 16, "the grant")
+    integer(first, 1, MAX_INT, "the first number")
+    integer(last, first, MAX_INT, "the last number")
+    octets(digest, 32, "the digest")
+
+
+def _equivocation(rest, fields):
+    array(rest, (2,), "the body")
+    need(all(type(s) is bytes for s in rest), "a statement is not a byte string")
+    a, b = fields["statements"] = [parse_statement(s) for s in rest]
+    need(a.device == b.device and a.message.kid == b.message.kid and a.stream == b.stream, "by two keys, or of two streams",
+         "not_equivocation")
+    need(a.first <= b.last and b.first <= a.last, "no common number", "not_equivocation")
+    need(a.digest != b.digest, "the same statement", "not_equivocation")
+
+
+_BODIES = {8: _compromise, 9: _transfer, 10: _describe, 11: _transfer, 12: _subject, 13: _grant, 14: _subject, 15: _deliver,
+           16: _equivocation}
+
+
 def make_operation(key, chain, actor, not_after, body):
     return sign1(key, OPERATION, encode([1, chain, actor, not_after, body]))
 
 
+PARAMETERS = {  # name: id, default
+    "clock_ahead_seconds": (1, 86400), "not_after_seconds": (2, 2592000), "open_gaps": (3, 1024), "vote_num": (4, 2),
+    "vote_den": (5, 3), "statements_per_bridge": (6, 200000), "bytes_per_bridge": (7, 67108864),
+    "statements_per_organisation": (8, 200000), "bytes_per_organisation": (9, 67108864), "app_version": (10, 1),
+}
+
+
 def genesis(chain, app_state):
     """Content and entry of the genesis (operation.md, section 3). app_state: the JSON text."""
-    defaults = {"clock_ahead_seconds": 86400, "not_after_seconds": 2592000, "open_gaps": 1024, "vote_num": 2, "vote_den": 3,
-                "statements_per_bridge": 200_000, "bytes_per_bridge": 67_108_864,
-                "statements_per_organisation": 200_000, "bytes_per_organisation": 67_108_864, "app_version": 1}
     state = json.loads(app_state)
     need(set(state) <= {"organisations", "parameters"}, "members of the genesis")
-    parameters = state.get("parameters", {})
-    need(set(parameters) <= set(defaults), "parameters of the genesis")
+    given = state.get("parameters", {})
+    need(set(given) <= set(PARAMETERS), "parameters of the genesis")
     organisations = []
     for o in state["organisations"]:
         need(set(o) <= {"name", "admin_keys", "threshold", "bridges", "validators"}, "members of an organisation")
-        organisations.append([check_name(o["name"]), [parse_public_text(k) for k in o["admin_keys"]],
-                              o["threshold"], [parse_public_text(b["key"]) for b in o.get("bridges", [])],
-                              [[parse_public_text(v["key"]), v["power"]] for v in o.get("validators", [])]])
-    values = [[i, parameters.get(name) or value] for i, (name, value) in enumerate(defaults.items(), 1)]
-    content = encode([1, organisations, values])
+        organisations.append([
+            check_name(o["name"]), [parse_public_text(k) for k in o["admin_keys"]], o["threshold"],
+            [parse_public_text(b["key"]) for b in o.get("bridges", [])],
+            [[parse_public_text(v["key"]), v["power"]] for v in o.get("validators", [])]])
+    parameters = [[number, given.get(name) or default] for name, (number, default) in PARAMETERS.items()]
+    content = encode([1, organisations, parameters])
     return content, encode(["mtm.genesis", 1, chain, sum_("mtm/genesis/1", content)])
