@@ -33,6 +33,8 @@ func newModel(t *rapid.T) *model {
 		bridges: make(map[string]naivePrincipal),
 		streams: make(map[string]*naiveStream),
 		done:    make(map[string]bool),
+
+		ownership: newOwnership(),
 	}
 	for i, o := range c.Organisations {
 		n.orgs = append(n.orgs, o.Name)
@@ -58,6 +60,7 @@ func newModel(t *rapid.T) *model {
 var (
 	orgNames    = []string{"organisation 0", "organisation 1"}
 	deviceNames = []string{"device 0", "device 1", "device 2"}
+	allDevices  = append(slices.Clone(deviceNames), "device 3", "device 4")
 	bridgeNames = []string{"bridge 0", "bridge 1", "bridge 2"}
 
 	usualDevices = []string{"device 0", "device 0", "device 1"}
@@ -81,7 +84,7 @@ func (m *model) drawOperation(t *rapid.T) intent {
 	if len(m.past) > 0 && rarely(t, "replay") {
 		return intent{kind: "replay", replay: rapid.IntRange(0, len(m.past)-1).Draw(t, "which")}
 	}
-	i := intent{kind: pick(t, "kind", usualKinds, rareKinds)}
+	i := intent{kind: pick(t, "kind", usualKinds, rareKinds, ownershipKinds)}
 	i.actor = pick(t, "actor", orgNames, orgNames, orgNames, deviceNames)
 	i.signer = m.current(i.actor)
 	if rarely(t, "another signer") {
@@ -97,13 +100,17 @@ func (m *model) drawOperation(t *rapid.T) intent {
 		i.subject = pick(t, "device", deviceNames)
 	case "enrol_bridge":
 		i.subject = pick(t, "bridge", bridgeNames)
-	default:
+	case "open_stream":
 		i.device = pick(t, "device", deviceNames)
 		i.subject = i.device + "/" + pick(t, "stream", streamNames)
 	}
 	i.notAfter = m.next() + rapid.SampledFrom([]int64{0, 1, 60, ledger.MaxNotAfter}).Draw(t, "not after")
 	if rarely(t, "late") {
 		i.notAfter = m.next() + rapid.SampledFrom([]int64{-1, -100, ledger.MaxNotAfter + 1}).Draw(t, "not after")
+	}
+	if isOwnership(i.kind) {
+		m.drawOwnership(t, &i)
+		return i
 	}
 	i.forged = slices.Contains([]string{"enrol_device", "enrol_bridge", "rotate"}, i.kind) && rarely(t, "forged")
 	return i
@@ -157,10 +164,15 @@ func (m *model) drawItem(t *rapid.T) item {
 	}
 	s.stream = s.device + "/" + pick(t, "stream", usualStreams, streamNames)
 	s.first = rapid.Uint64Range(1, 24).Draw(t, "first")
+	if rapid.IntRange(0, 3).Draw(t, "derived") == 0 {
+		s.input = pick(t, "input", allStreams[:2], allStreams)
+		s.inFirst = rapid.Uint64Range(1, 6).Draw(t, "input first")
+		s.inLast = s.inFirst + rapid.Uint64Range(0, 2).Draw(t, "input more")
+	}
 	if !rarely(t, "usual") {
 		return s
 	}
-	switch rapid.IntRange(0, 6).Draw(t, "fault") {
+	switch rapid.IntRange(0, 5).Draw(t, "fault") {
 	case 0:
 		s.signer = pick(t, "signer", deviceNames, spareKeys)
 	case 1:
@@ -172,8 +184,6 @@ func (m *model) drawItem(t *rapid.T) item {
 	case 4:
 		s.garbage = true
 	case 5:
-		s.inputs = true
-	case 6:
 		s.first = ledger.MaxNumber - uint64(s.count) + 1
 	}
 	return s
@@ -184,7 +194,7 @@ func (m *model) id(name string) crypto.ID {
 	switch {
 	case slices.Contains(orgNames, name):
 		return ledger.OrganisationID(key)
-	case slices.Contains(deviceNames, name):
+	case slices.Contains(allDevices, name):
 		return ledger.DeviceID(key)
 	}
 	return ledger.BridgeID(key)
@@ -214,6 +224,8 @@ func (m *model) operationBytes(t *rapid.T, i intent) []byte {
 		body = ledger.Resume{Device: subject}
 	case "retire":
 		body = ledger.Retire{Device: subject}
+	default:
+		body = m.ownershipBody(t, i)
 	}
 	return m.c.SignOperation(simtest.Key(i.signer), ledger.Operation{Chain: m.c.ID, Actor: m.id(i.actor), NotAfter: i.notAfter, Body: body})
 }
@@ -259,8 +271,8 @@ func (m *model) statementBytes(s item) []byte {
 	if s.ahead {
 		st.Readings[s.count-1].Time = m.c.Time + simtest.BlockTime + ledger.MaxClockAhead*1e6 + 1
 	}
-	if s.inputs {
-		st.Inputs = []ledger.Input{{Stream: st.Stream, First: 1, Last: 1}}
+	if s.input != "" {
+		st.Inputs = []ledger.Input{{Stream: m.streamID(s.input), First: s.inFirst, Last: s.inLast}}
 	}
 	raw := m.c.SignStatement(simtest.Key(s.signer), st)
 	if s.broken {
@@ -282,6 +294,7 @@ func (m *model) block(t *rapid.T) {
 			txs, i = append(txs, m.past[i.replay]), m.pastI[i.replay]
 		} else {
 			raw := m.operationBytes(t, i)
+			i.made = madeID(t, raw)
 			txs, m.past, m.pastI = append(txs, raw), append(m.past, raw), append(m.pastI, i)
 		}
 		intents = append(intents, i)
@@ -337,6 +350,9 @@ func (m *model) compareRows(t *rapid.T) {
 	for name, s := range m.n.streams {
 		id := m.streamID(name)
 		want := s.head()
+		if m.n.closed[name] != 0 {
+			want.Status = record.StatusRetired
+		}
 		want.Device = m.id(s.device)
 		m.row(t, name, record.StreamRow(id), want.Encode())
 		m.row(t, name, record.DeviceStreamRow(want.Device, id), record.DeviceStream{Name: name[len(s.device)+1:]}.Encode())
@@ -353,7 +369,7 @@ func (m *model) compareRows(t *rapid.T) {
 		m.row(t, name, record.OrganisationDeviceRow(org, m.id(name)), record.Spans{{From: d.since}}.Encode())
 		for _, k := range d.keys {
 			key := simtest.Key(k.name).Public()
-			m.row(t, name, record.KeyRow(m.id(name), key.KeyID()), record.Key{Public: key, Opens: k.opens, Closes: k.closes}.Encode())
+			m.row(t, name, record.KeyRow(m.id(name), key.KeyID()), record.Key{Public: key, Opens: k.opens, Closes: k.closes, Doubtful: k.doubtful}.Encode())
 		}
 		for _, s := range d.status {
 			row := record.Device{Organisation: org, Status: statusOf[s.code]}
@@ -376,6 +392,7 @@ func (m *model) compareRows(t *rapid.T) {
 		t.Fatalf("rows too few (+) or too many (-): %d of streams; %d devices, want %d; %d operations, want %d",
 			count, devices, len(m.n.devices)+changes, operations, len(m.n.done))
 	}
+	m.compareOwnership(t)
 	m.compareLog(t)
 }
 
@@ -439,6 +456,7 @@ func TestModel(t *testing.T) {
 		ledger.CodeOK, ledger.CodeUsed, ledger.CodeTooManyGaps, ledger.CodeUnknownStream, ledger.CodeUnknownDevice,
 		ledger.CodeReplayed, ledger.CodeExists, ledger.CodeNotOwner, ledger.CodeBadSignature, ledger.CodeClockAhead,
 		ledger.CodeKeyClosed, ledger.CodeSuspended, ledger.CodeRetired, ledger.CodeUnknownKey,
+		ledger.CodeNoGrant, ledger.CodeGrantExpired, ledger.CodeOutOfRange, ledger.CodeClosed, ledger.CodeUnknownGrant,
 	} {
 		if seen[code] == 0 {
 			t.Errorf("%v never happened: the test does not test it", code)

@@ -19,6 +19,7 @@ type naive struct {
 	streams map[string]*naiveStream
 	done    map[string]bool // operations, by what they say
 	log     []string
+	ownership
 }
 
 type naivePrincipal struct {
@@ -31,6 +32,7 @@ type naivePrincipal struct {
 type naiveKey struct {
 	name          string
 	opens, closes uint64 // closes 0: never
+	doubtful      uint64
 }
 
 type naiveStatus struct {
@@ -57,6 +59,7 @@ type intent struct {
 	forged   bool // a signature that must be the subject's is not
 	replay   int  // 0, or which earlier operation to repeat
 	items    []item
+	claim
 }
 
 // item is a statement of a batch.
@@ -65,7 +68,8 @@ type item struct {
 	first                  uint64
 	count                  int
 	ahead, broken, garbage bool
-	inputs                 bool
+	input                  string // stream it was computed from; none if empty
+	inFirst, inLast        uint64
 }
 
 // signer is the code of a signature by a key of a principal of m, whatever its bytes.
@@ -129,10 +133,15 @@ func (n *naive) statement(s item) ledger.Code {
 		return ledger.CodeUnknownStream
 	case stream.device != s.device:
 		return ledger.CodeWrongDevice
+	case n.closed[s.stream] != 0:
+		return ledger.CodeClosed
 	case s.ahead:
 		return ledger.CodeClockAhead
-	case s.inputs && len(stream.used) == 0:
-		return ledger.CodeOutOfRange
+	}
+	if s.input != "" {
+		if code := n.mayDerive(s); code != ledger.CodeOK {
+			return code
+		}
 	}
 	used := slices.Clone(stream.used)
 	for k := range s.count {
@@ -147,6 +156,9 @@ func (n *naive) statement(s item) ledger.Code {
 		return ledger.CodeTooManyGaps
 	}
 	stream.used = used
+	if s.input != "" {
+		n.derived = append(n.derived, s)
+	}
 	return ledger.CodeOK
 }
 
@@ -197,7 +209,13 @@ func (n *naive) change(i intent, isOrg bool) ledger.Code {
 		return n.rotate(i)
 	case "suspend", "resume", "retire":
 		return n.setStatus(i)
+	case "open_stream":
+		return n.openStream(i)
 	}
+	return n.own(i, isOrg)
+}
+
+func (n *naive) openStream(i intent) ledger.Code {
 	device, known := n.devices[i.device]
 	switch {
 	case !known:
@@ -250,13 +268,16 @@ func (n *naive) rotate(i intent) ledger.Code {
 	switch {
 	case old < 0:
 		return ledger.CodeUnknownKey
-	case d.keys[old].closes != 0:
+	case d.keys[old].closes != 0 && (i.actor != d.org || n.keyless[i.subject] != i.old):
 		return ledger.CodeKeyClosed
 	case slices.ContainsFunc(d.keys, func(k naiveKey) bool { return k.name == i.key }):
 		return ledger.CodeExists
 	}
 	d.keys = slices.Clone(d.keys)
-	d.keys[old].closes = max(i.closes, n.height+1)
+	if d.keys[old].closes == 0 {
+		d.keys[old].closes = max(i.closes, n.height+1)
+	}
+	delete(n.keyless, i.subject)
 	d.keys = append(d.keys, naiveKey{name: i.key, opens: n.height + 1})
 	n.devices[i.subject] = d
 	return ledger.CodeOK
