@@ -15,6 +15,16 @@ type Organisation struct {
 	ID      crypto.ID
 	Key     crypto.PrivateKey
 	Bridges []*Bridge
+
+	Admins     []crypto.PrivateKey // its admin keys; Key is the first
+	Threshold  int                 // how many of them must sign
+	Validators []Validator
+}
+
+// Validator is a validator of an organisation.
+type Validator struct {
+	Key   crypto.PrivateKey
+	Power uint64
 }
 
 // Bridge is a bridge of an organisation.
@@ -50,7 +60,9 @@ func Key(name string) crypto.PrivateKey {
 
 func newOrganisation(name string) *Organisation {
 	key := Key(name)
-	return &Organisation{Name: name, Key: key, ID: ledger.OrganisationID(key.Public())}
+	return &Organisation{
+		Name: name, Key: key, ID: ledger.OrganisationID(key.Public()), Admins: []crypto.PrivateKey{key}, Threshold: 1,
+	}
 }
 
 // NewBridge returns a bridge of the organisation, not enrolled.
@@ -182,11 +194,19 @@ func AppState(organisations []*Organisation, parameters ledger.GenesisParameters
 		AdminKeys []string `json:"admin_keys"`
 		Threshold int      `json:"threshold"`
 		Bridges   []bridge `json:"bridges,omitempty"`
+
+		Validators []ledger.GenesisValidator `json:"validators,omitempty"`
 	}
 	text := func(k crypto.PublicKey) string { return base64.StdEncoding.EncodeToString(k[:]) }
 	var all []organisation
 	for _, o := range organisations {
-		row := organisation{Name: o.Name, AdminKeys: []string{text(o.Key.Public())}, Threshold: 1}
+		row := organisation{Name: o.Name, Threshold: o.Threshold}
+		for _, key := range o.Admins {
+			row.AdminKeys = append(row.AdminKeys, text(key.Public()))
+		}
+		for _, v := range o.Validators {
+			row.Validators = append(row.Validators, ledger.GenesisValidator{Key: v.Key.Public(), Power: v.Power})
+		}
 		for _, b := range o.Bridges {
 			row.Bridges = append(row.Bridges, bridge{"key": text(b.Key.Public())})
 		}

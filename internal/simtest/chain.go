@@ -27,6 +27,9 @@ type Config struct {
 	Organisations int    // at least 1
 	Devices       int    // of each organisation, enrolled
 	Streams       int    // of each device, opened
+	Admins        int    // admin keys of each organisation; 0 means 1
+	Threshold     int    // how many of them must sign; 0 means 1
+	Validators    int    // of each organisation, of power 10
 	Parameters    ledger.GenesisParameters
 	Verify        func([]crypto.Item) []bool // nil: one by one, by crypto.Verify
 }
@@ -44,6 +47,8 @@ type Chain struct {
 	Streams       []*Stream
 	Blocks        []*Block // the genesis is Blocks[0]
 
+	Misbehaviour []state.Misbehaviour // of validators, for the next block
+
 	t      TB
 	verify func([]crypto.Item) []bool
 }
@@ -56,6 +61,7 @@ type Block struct {
 	Results []state.Result
 	Entries []state.Entry
 	Changes []merkle.Change
+	Updates []state.ValidatorUpdate
 	AppHash merkle.Hash // of the state after the block
 }
 
@@ -66,6 +72,7 @@ func New(t TB, cfg Config) *Chain {
 	c := newChain(t, cfg)
 	for i := range max(cfg.Organisations, 1) {
 		o := newOrganisation(fmt.Sprintf("organisation %d", i))
+		c.equip(o, cfg)
 		o.Bridges = []*Bridge{o.NewBridge(c, fmt.Sprintf("bridge %d", i))}
 		c.Organisations = append(c.Organisations, o)
 		c.Bridges = append(c.Bridges, o.Bridges...)
@@ -161,6 +168,9 @@ func (c *Chain) Block(txs ...[]byte) *Block {
 			b.Results[i] = state.Apply(v, at, tx, verdicts[i])
 		}
 	}
+	state.RecordMisbehaviour(v, at, c.Misbehaviour)
+	c.Misbehaviour = nil
+	b.Updates = v.ValidatorUpdates(at)
 	state.EndBlock(v, at)
 	c.commit(v, b)
 	c.Height, c.Time = b.Height, b.Time

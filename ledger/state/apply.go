@@ -40,6 +40,10 @@ func (v *View) applyBatch(b Block, batch *ledger.Batch, verdicts []ledger.Code) 
 	latest := addClamped(b.Time, limits.ClockAhead)
 	res := Result{Codes: make([]ledger.Code, n), Indexes: make([]uint64, 0, n)}
 	for i := range n {
+		if code := v.takeQuota(b, batch.Bridge, len(batch.Raw[i])); code != ledger.CodeOK {
+			res.Codes[i] = code
+			continue
+		}
 		s, err := batch.Parse(i)
 		switch {
 		case err != nil:

@@ -68,4 +68,9 @@ func (c *change) ownStream(id crypto.ID) (*stream, ledger.Code) {
 }
 
 // made is the id of what the operation makes.
-func (c *change) made() crypto.ID { return ledger.MadeID(c.op.Digest()) }
+func (c *change) made() crypto.ID {
+	if !c.proposal.IsZero() {
+		return c.proposal
+	}
+	return ledger.MadeID(c.op.Digest())
+}

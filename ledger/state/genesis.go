@@ -27,13 +27,15 @@ func Genesis(v *View, chain string, appState []byte, time int64) error {
 	if err != nil {
 		return fmt.Errorf("state: %w", err)
 	}
+	var all record.Members
+	var set record.ValidatorSet
 	for _, o := range g.Organisations {
-		if o.Threshold != 1 {
-			return fmt.Errorf("state: %w", ledger.Errorf(ledger.CodeMalformed,
-				"genesis: organisation %q wants %d signatures on an operation; only 1 is supported", o.Name, o.Threshold))
-		}
 		v.genesisOrganisation(o)
+		set = v.genesisValidators(set, o)
+		all = all.With(o.ID())
 	}
+	v.put(record.MembersRow(GenesisHeight), all.Encode())
+	v.put(record.ValidatorSetRow(GenesisHeight), set.Encode())
 	limits := record.Parameters(g.Parameters)
 	v.put(record.ParametersRow(GenesisHeight), limits.Encode())
 	v.append(g.Entry(chain))
@@ -50,10 +52,23 @@ func (v *View) genesisOrganisation(o ledger.GenesisOrganisation) {
 	for _, k := range o.AdminKeys {
 		v.put(record.KeyRow(id, k.KeyID()), record.Key{Public: k, Opens: GenesisHeight + 1}.Encode())
 	}
+	v.put(record.AdminsRow(id, GenesisHeight), adminsOf(o.AdminKeys).Encode())
 	for _, bridge := range o.Bridges {
 		b := ledger.BridgeID(bridge.Key)
 		v.put(record.BridgeRow(b, GenesisHeight), record.Bridge{Organisation: id}.Encode())
 		v.put(record.OrganisationBridgeRow(id, b), newSpan(GenesisHeight))
 		v.put(record.KeyRow(b, bridge.Key.KeyID()), record.Key{Public: bridge.Key, Opens: GenesisHeight + 1}.Encode())
 	}
+}
+
+// genesisValidators adds the validators of an organisation to the set.
+func (v *View) genesisValidators(set record.ValidatorSet, o ledger.GenesisOrganisation) record.ValidatorSet {
+	for _, g := range o.Validators {
+		id := ledger.ValidatorID(g.Key)
+		row := record.Validator{Organisation: o.ID(), Key: g.Key, Power: g.Power}
+		set = set.With(row)
+		v.put(record.ValidatorRow(id, GenesisHeight), row.Encode())
+		v.put(record.OrganisationValidatorRow(o.ID(), id), record.Since{Height: GenesisHeight}.Encode())
+	}
+	return set
 }

@@ -65,7 +65,30 @@ func ownershipRuleFor(kind ledger.Kind) kindRule {
 	case ledger.KindDeliver:
 		return kindRule{apply: deliver}
 	case ledger.KindEquivocation:
-		return kindRule{apply: equivocation}
+		return kindRule{apply: equivocation, single: true}
+	}
+	return memberRuleFor(kind)
+}
+
+// memberRuleFor has the rules of the consortium: decisions of several, members, validators.
+func memberRuleFor(kind ledger.Kind) kindRule {
+	switch kind {
+	case ledger.KindPropose:
+		return kindRule{apply: propose, single: true}
+	case ledger.KindApprove:
+		return kindRule{apply: approve, single: true}
+	case ledger.KindAdmit:
+		return kindRule{apply: admitMember, who: members}
+	case ledger.KindRemove:
+		return kindRule{apply: removeMember, who: members}
+	case ledger.KindValidator:
+		return kindRule{apply: setValidator, who: members}
+	case ledger.KindSetParameters:
+		return kindRule{apply: setParameters, who: members}
+	case ledger.KindSetAdmins:
+		return kindRule{apply: setAdmins}
+	case ledger.KindRotateValidator:
+		return kindRule{apply: rotateValidator}
 	}
 	return kindRule{}
 }
@@ -78,6 +101,8 @@ type change struct {
 	rows   []merkle.Change // rows to set
 	opened []opened        // streams to open
 	closed []crypto.ID     // streams to close, which exist
+
+	proposal crypto.ID // the proposal that op comes from; zero: op stands by itself
 }
 
 type opened struct {

@@ -58,6 +58,11 @@ type lookup struct {
 	key    crypto.PublicKey
 	code   ledger.Code
 	known  bool
+
+	// The last organisation asked for: a bridge mostly carries its own organisation's.
+	owner     crypto.ID
+	ownerCode ledger.Code
+	asked     bool
 }
 
 func (l *lookup) batch(b Block, batch *ledger.Batch) []Check {
@@ -162,6 +167,15 @@ func (l *lookup) bridge(id crypto.ID) ledger.Code {
 }
 
 func (l *lookup) organisation(id crypto.ID) ledger.Code {
+	if l.asked && l.owner == id {
+		return l.ownerCode
+	}
+	code := l.readOrganisation(id)
+	l.owner, l.ownerCode, l.asked = id, code, true
+	return code
+}
+
+func (l *lookup) readOrganisation(id crypto.ID) ledger.Code {
 	organisation, found, err := organisationAt(l.r, id, l.height)
 	if !found {
 		return l.missing(err, ledger.CodeUnknownOrganisation)
@@ -174,7 +188,10 @@ func (l *lookup) deviceStatus(id crypto.ID) ledger.Code {
 	if !found {
 		return l.missing(err, ledger.CodeUnknownDevice)
 	}
-	return activeCode(device.Status)
+	if code := activeCode(device.Status); code != ledger.CodeOK {
+		return code
+	}
+	return l.organisation(device.Organisation)
 }
 
 // actor tells whether the actor of an operation, an organisation or a device, is active.

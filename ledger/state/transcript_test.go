@@ -295,6 +295,9 @@ func (r *transcript) row(c merkle.Change) string {
 		v, err := record.ParseGap(c.Value)
 		return r.line(err, "gap %s: %d..%d", name, record.NumberOf(c.Key), v.Last)
 	}
+	if text, ok := r.memberRow(c, name); ok {
+		return text
+	}
 	return r.ownership(c, family, name)
 }
 

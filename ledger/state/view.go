@@ -49,6 +49,7 @@ type View struct {
 
 	granted map[merkle.Key][]record.Grant // by AccessRow, see grantsOf; nil: none read
 
+	quotas   *Quota             // what the block used so far; nil: nothing
 	limits   *record.Parameters // in force at limitsAt; nil: not read yet
 	limitsAt uint64
 }

@@ -1,0 +1,105 @@
+package state
+
+import (
+	"mtmledger/crypto"
+	"mtmledger/ledger"
+	"mtmledger/ledger/record"
+)
+
+// Quota counts what bridges and organisations use up of a block: statements and their
+// bytes, accepted or not. It is not safe for concurrent use.
+type Quota struct {
+	limits        record.Parameters
+	bridges       map[crypto.ID]*usage
+	organisations map[crypto.ID]*usage
+	owners        map[crypto.ID]crypto.ID // of bridges
+	r             Reader
+	height        uint64
+}
+
+// usage is what was used of a block so far.
+type usage struct{ statements, bytes uint64 }
+
+func (u *usage) fits(statements, bytes, maxStatements, maxBytes uint64) bool {
+	return u.statements+statements <= maxStatements && u.bytes+bytes <= maxBytes
+}
+
+func (u *usage) add(statements, bytes uint64) {
+	u.statements += statements
+	u.bytes += bytes
+}
+
+// NewQuota returns the unused quotas of block b. The error is a failure of r.
+func NewQuota(r Reader, b Block) (*Quota, error) {
+	limits, err := ParametersAt(r, b.Height)
+	return &Quota{
+		limits: limits, r: r, height: b.Height, owners: make(map[crypto.ID]crypto.ID),
+		bridges: make(map[crypto.ID]*usage), organisations: make(map[crypto.ID]*usage),
+	}, err
+}
+
+// Take uses up what a whole batch needs. It returns CodeQuota, and uses nothing, if there is
+// not enough left: such a batch does not belong into the block. For PrepareProposal, in
+// the order it chooses; for ProcessProposal, in the order of the block; for CheckTx, with
+// a new Quota: a batch that is too large by itself. The error is a failure of the Reader.
+func (q *Quota) Take(batch *ledger.Batch) (ledger.Code, error) {
+	bytes := uint64(0)
+	for _, raw := range batch.Raw {
+		bytes += uint64(len(raw))
+	}
+	return q.take(batch.Bridge, uint64(batch.Len()), bytes)
+}
+
+// take uses up statements of a bridge, or returns CodeQuota.
+func (q *Quota) take(bridge crypto.ID, statements, bytes uint64) (ledger.Code, error) {
+	owner, err := q.owner(bridge)
+	if err != nil {
+		return ledger.CodeOK, err
+	}
+	b, o := used(q.bridges, bridge), used(q.organisations, owner)
+	l := &q.limits
+	if !b.fits(statements, bytes, l.StatementsPerBridge, l.BytesPerBridge) ||
+		!o.fits(statements, bytes, l.StatementsPerOrganisation, l.BytesPerOrganisation) {
+		return ledger.CodeQuota, nil
+	}
+	b.add(statements, bytes)
+	o.add(statements, bytes)
+	return ledger.CodeOK, nil
+}
+
+func used(m map[crypto.ID]*usage, id crypto.ID) *usage {
+	u := m[id]
+	if u == nil {
+		u = new(usage)
+		m[id] = u
+	}
+	return u
+}
+
+// owner is the organisation that answers for a bridge, whose row was there before the
+// block.
+func (q *Quota) owner(bridge crypto.ID) (crypto.ID, error) {
+	if id, known := q.owners[bridge]; known {
+		return id, nil
+	}
+	row, _, err := bridgeAt(q.r, bridge, q.height)
+	q.owners[bridge] = row.Organisation
+	return row.Organisation, err
+}
+
+// quota is the use of the current block.
+func (v *View) quota(b Block) *Quota {
+	if v.quotas == nil || v.quotas.height != b.Height {
+		q, err := NewQuota(v, b)
+		v.fail(err)
+		v.quotas = q
+	}
+	return v.quotas
+}
+
+// takeQuota uses up one statement.
+func (v *View) takeQuota(b Block, bridge crypto.ID, bytes int) ledger.Code {
+	code, err := v.quota(b).take(bridge, 1, uint64(bytes))
+	v.fail(err)
+	return code
+}
