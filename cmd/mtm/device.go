@@ -13,7 +13,7 @@ import (
 )
 
 func newDevice() *cobra.Command {
-	return group("device", "Make a device's key, run a device", newKeygen(), newDeviceRun())
+	return group("device", "A device: its key, its readings, its record", append(deviceOps(), newKeygen(), newDeviceRun())...)
 }
 
 func newKeygen() *cobra.Command {

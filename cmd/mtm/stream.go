@@ -9,7 +9,7 @@ import (
 )
 
 func newStream() *cobra.Command {
-	return group("stream", "Open and list streams", newStreamOpen(), newStreamList())
+	return group("stream", "A stream: open, list, describe, transfer, close", append(streamOps(), newStreamOpen(), newStreamList())...)
 }
 
 func newStreamOpen() *cobra.Command {

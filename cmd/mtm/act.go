@@ -1,0 +1,427 @@
+package main
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"mtmledger/app/client"
+	"mtmledger/crypto"
+	"mtmledger/ledger"
+	"mtmledger/ledger/proof"
+	"mtmledger/ledger/record"
+	"mtmledger/testnet"
+)
+
+// Lives of what a command signs. A day of jitter makes the same operation, signed
+// twice, two operations.
+const (
+	actLife         = time.Hour
+	actJitter       = 24 * time.Hour
+	proposalLife    = 7 * 24 * time.Hour
+	provenPatience  = 20 * time.Second
+	provenPollEvery = 50 * time.Millisecond
+)
+
+// act is what all commands that record something share: the ledger, who signs, and
+// whether others must agree.
+type act struct {
+	target
+	key, as string
+	trust   string
+	propose bool
+	expires time.Duration
+	save    string
+	asJSON  bool
+}
+
+// session is a command's connection to the ledger, with who acts.
+type session struct {
+	*act
+	ctx   context.Context
+	m     *testnet.Manifest // nil without a folder
+	c     actClient
+	chain string
+	actor crypto.ID
+	signs crypto.PrivateKey
+}
+
+// actClient is what the commands that record something ask beside ledgerClient.
+type actClient interface {
+	ledgerClient
+	Answer(ctx context.Context, q client.AnswerRequest) ([]byte, error)
+	Organisations(ctx context.Context, after crypto.ID, n int) ([]client.OrganisationInfo, bool, error)
+	KeyInfo(ctx context.Context, principal crypto.ID, kid crypto.KeyID) (client.KeyInfo, error)
+}
+
+// operation makes cmd record the body that build returns. need names the flags that
+// must be given.
+func operation(cmd *cobra.Command, need string, build func(*session) (ledger.Body, error)) *cobra.Command {
+	a := new(act)
+	a.flags(cmd)
+	f := cmd.Flags()
+	f.BoolVar(&a.propose, "propose", false, "put it to those who must agree, and be the first to agree")
+	f.DurationVar(&a.expires, "expires", proposalLife, "with --propose: how long the others may approve it")
+	f.StringVar(&a.save, "save-body", "", "write what would be proposed to this file and record nothing (see mtm vote propose)")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		return a.session(cmd, need, func(s *session) error {
+			body, err := build(s)
+			if err != nil {
+				return err
+			}
+			if a.save != "" {
+				return s.saveBody(cmd, body)
+			}
+			if a.propose {
+				return s.record(cmd, ledger.Propose{Expires: time.Now().Add(a.expires).Unix(), Body: body})
+			}
+			return s.record(cmd, body)
+		})
+	}
+	return cmd
+}
+
+// flags adds the flags of everybody who signs.
+func (a *act) flags(cmd *cobra.Command) {
+	a.target.flags(cmd)
+	jsonFlag(cmd, &a.asJSON)
+	f := cmd.Flags()
+	f.StringVar(&a.as, "as", "", "who acts: name or id of an organisation or device (default: the organisation of --home)")
+	f.StringVar(&a.key, "key", "", "file with the private key that signs (default: the actor's in --home)")
+	f.StringVar(&a.trust, "trust", "", "file with the trust root (default: that of --home)")
+}
+
+// session connects, finds out who acts and calls f.
+func (a *act) session(cmd *cobra.Command, need string, f func(*session) error) error {
+	return a.reading(cmd, need, func(s *session) error {
+		if err := s.findActor(); err != nil {
+			return err
+		}
+		return f(s)
+	})
+}
+
+// open connects to the ledger.
+func (a *act) open(cmd *cobra.Command, need string) (*session, func(), error) {
+	for _, name := range strings.Fields(need) {
+		if !cmd.Flags().Changed(name) {
+			return nil, nil, usagef("--%s is required", name)
+		}
+	}
+	m, c, done, err := a.connect(cmd.Context())
+	if err != nil {
+		return nil, nil, err
+	}
+	s := &session{act: a, ctx: cmd.Context(), m: m, c: c.(actClient)}
+	status, err := c.Status(s.ctx)
+	if err == nil && m != nil && m.Chain != status.Chain {
+		err = withHint(fmt.Errorf("the node is of ledger %s, %s holds %s", status.Chain, m.Dir, m.Chain), "another --home or --node")
+	}
+	if err != nil {
+		done()
+		return nil, nil, err
+	}
+	s.chain = status.Chain
+	return s, done, nil
+}
+
+// findActor finds who acts and its key.
+func (s *session) findActor() (err error) {
+	file := s.key
+	switch d := s.ownDevice(s.as); {
+	case d != nil:
+		s.actor, file = d.ID, s.or(file, d.Home+"/key.pem")
+	case s.as != "" && (s.m == nil || s.as != s.m.Organisation.Name):
+		if s.actor, err = s.organisation(s.as); err != nil {
+			return err
+		}
+	case s.m != nil:
+		s.actor, file = s.m.Organisation.ID, s.or(file, s.m.Organisation.Key)
+	}
+	if file == "" && s.m != nil && s.actor == s.m.Organisation.ID {
+		file = s.m.Path(s.m.Organisation.Key)
+	}
+	if file == "" {
+		return usagef("--key is required: %s is not of --home", s.or(s.as, "the organisation"))
+	}
+	if s.signs, err = crypto.LoadKey(file); err != nil {
+		return withHint(err, "is --key right? A key file is PEM and readable by its user alone")
+	}
+	if s.actor.IsZero() {
+		s.actor = ledger.OrganisationID(s.signs.Public())
+	}
+	return nil
+}
+
+// or returns file, or else a path of the folder.
+func (s *session) or(file, path string) string {
+	if file != "" || s.m == nil {
+		return file
+	}
+	return s.m.Path(path)
+}
+
+// ownDevice finds a device of the folder by name or id, nil if it is none.
+func (s *session) ownDevice(name string) *testnet.Device {
+	if s.m == nil || name == "" {
+		return nil
+	}
+	d, err := s.m.Device(name)
+	if err != nil {
+		return nil
+	}
+	return d
+}
+
+// recordedAs is the JSON form of what a command recorded.
+type recordedAs struct {
+	Operation string          `json:"operation"`
+	Actor     crypto.ID       `json:"actor"`
+	ID        crypto.ID       `json:"id"` // of the grant, delivery or proposal, if it makes one
+	Digest    proof.HexDigest `json:"digest"`
+	Height    uint64          `json:"height"`
+	Index     uint64          `json:"log_index"`
+	Proposal  *crypto.ID      `json:"proposal,omitempty"`
+	Applied   *bool           `json:"applied,omitempty"` // of a proposal: whether enough agree
+}
+
+// record signs and submits an operation, waits and prints.
+func (s *session) record(cmd *cobra.Command, body ledger.Body) error {
+	r, err := s.submit(body)
+	if err != nil {
+		return s.explain(err, body)
+	}
+	line := fmt.Sprintf("%s recorded at height %d", r.Operation, r.Height)
+	switch body.(type) {
+	case ledger.Grant, ledger.Deliver:
+		line = fmt.Sprintf("%s %s recorded at height %d", r.Operation, r.ID, r.Height)
+	}
+	if r.Proposal == nil {
+		return report(cmd, s.asJSON, r, line)
+	}
+	row, err := s.proposal(*r.Proposal, r.Height)
+	if err != nil {
+		return err
+	}
+	applied := row.Status == record.ProposalApplied
+	r.Applied = &applied
+	next := "applied: enough agree"
+	if !applied {
+		next = fmt.Sprintf("open; the others: mtm vote approve --proposal %s", *r.Proposal)
+	}
+	return report(cmd, s.asJSON, r, fmt.Sprintf("%s, proposal %s", line, *r.Proposal), next)
+}
+
+// submit signs and submits an operation and waits until it is committed.
+func (s *session) submit(body ledger.Body) (r recordedAs, err error) {
+	signed, err := ledger.SignOperation(s.signs, ledger.Operation{
+		Chain: s.chain, Actor: s.actor, Body: body,
+		NotAfter: time.Now().Add(actLife + rand.N(actJitter)).Unix(),
+	})
+	if err != nil {
+		return r, fmt.Errorf("sign: %w", err)
+	}
+	if err := s.c.Submit(s.ctx, signed.Bytes()); err != nil {
+		return r, err
+	}
+	result, err := s.c.Wait(s.ctx, ledger.TxHash(signed.Bytes()))
+	if err == nil {
+		err = result.Code.Err()
+	}
+	if err != nil {
+		return r, err
+	}
+	r = recordedAs{
+		Operation: body.Kind().String(), Actor: s.actor, ID: ledger.MadeID(signed.Digest()),
+		Digest: proof.HexDigest(signed.Digest()), Height: result.Height,
+	}
+	if len(result.Indexes) > 0 {
+		r.Index = result.Indexes[0]
+	}
+	switch b := body.(type) {
+	case ledger.Propose:
+		r.Operation, r.Proposal = "propose "+b.Body.Kind().String(), &r.ID
+	case ledger.Approve:
+		r.Proposal = &b.Proposal
+	}
+	return r, nil
+}
+
+// explain adds to a refusal what to try, where the code's advice is not the best.
+func (s *session) explain(err error, body ledger.Body) error {
+	err = fmt.Errorf("%s: %w", body.Kind(), err)
+	if ledger.CodeOf(err) == ledger.CodeNeedsProposal {
+		return withHint(err, "the same command with --propose; then the others: mtm vote approve")
+	}
+	return err
+}
+
+func (s *session) saveBody(cmd *cobra.Command, body ledger.Body) error {
+	b := ledger.EncodeBody(body)
+	if _, err := ledger.ParseBody(b); err != nil {
+		return err
+	}
+	if err := os.WriteFile(s.save, b, 0o644); err != nil {
+		return err
+	}
+	return report(cmd, s.asJSON, map[string]any{"operation": body.Kind().String(), "file": s.save, "bytes": len(b)},
+		fmt.Sprintf("%s, %d bytes in %s; nothing is recorded", body.Kind(), len(b), s.save))
+}
+
+// device finds a device by its name in the folder, or by id.
+func (s *session) device(name string) (crypto.ID, error) {
+	if d := s.ownDevice(name); d != nil {
+		return d.ID, nil
+	}
+	id, err := crypto.ParseID(name)
+	if err != nil {
+		return id, withHint(fmt.Errorf("%w: device %q", testnet.ErrUnknown, name), "its id, or --home of the folder that has it")
+	}
+	return id, nil
+}
+
+// stream finds a stream by its name in the folder, or by id.
+func (s *session) stream(name string) (crypto.ID, error) { return resolveStream(s.m, name) }
+
+// organisation finds an organisation by id, or by its name in the ledger.
+func (s *session) organisation(name string) (crypto.ID, error) {
+	if s.m != nil && s.m.Organisation.Name == name {
+		return s.m.Organisation.ID, nil
+	}
+	var after crypto.ID
+	for {
+		list, more, err := s.c.Organisations(s.ctx, after, 1000)
+		if err != nil {
+			return after, err
+		}
+		for _, o := range list {
+			if o.Name == name || o.Organisation.String() == name {
+				return o.Organisation, nil
+			}
+			after = o.Organisation
+		}
+		if !more || len(list) == 0 {
+			return after, withHint(fmt.Errorf("%w: organisation %q", ledger.CodeUnknownOrganisation.Err(), name), "mtm org show")
+		}
+	}
+}
+
+// principal finds a device of the folder, or an organisation, or takes an id.
+func (s *session) principal(name string) (crypto.ID, error) {
+	if d := s.ownDevice(name); d != nil {
+		return d.ID, nil
+	}
+	id, err := s.organisation(name)
+	if err == nil {
+		return id, nil
+	}
+	if id, notID := crypto.ParseID(name); notID == nil {
+		return id, nil
+	}
+	return id, err
+}
+
+// id reads an id that names nothing in the folder.
+func idFlag(flag, text string) (crypto.ID, error) {
+	id, err := crypto.ParseID(text)
+	if err != nil {
+		return id, usagef("--%s: %w", flag, err)
+	}
+	return id, nil
+}
+
+// keyID reads a key id.
+func keyIDFlag(flag, text string) (kid crypto.KeyID, err error) {
+	b, err := hex.DecodeString(text)
+	if err != nil || len(b) != len(kid) {
+		return kid, usagef("--%s: a key id is %d hexadecimal digits", flag, 2*len(kid))
+	}
+	return crypto.KeyID(b), nil
+}
+
+// publicKeyFlag reads a public key in base64.
+func publicKeyFlag(flag, text string) (key crypto.PublicKey, err error) {
+	if err := key.UnmarshalText([]byte(text)); err != nil {
+		return key, usagef("--%s: %w", flag, err)
+	}
+	return key, nil
+}
+
+// ErrNoTrust says that there is nothing to check an answer against.
+var errNoTrust = errors.New("no trust root: an answer can't be checked")
+
+// proven asks questions about the records, in a state at or after a height, and
+// checks the answer against the trust root.
+func (s *session) proven(height uint64, q client.AnswerRequest) (*proof.Answered, error) {
+	path := s.trust
+	if path == "" && s.m != nil {
+		path = s.m.TrustPath()
+	}
+	if path == "" {
+		return nil, withHint(errNoTrust, "--trust FILE, or --home of the ledger's folder")
+	}
+	pinned, err := readAtMost(path, proof.MaxTrustRoot)
+	if err != nil {
+		return nil, err
+	}
+	root, err := proof.ParseTrustRoot(pinned)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	ctx, cancel := context.WithTimeout(s.ctx, provenPatience)
+	defer cancel()
+	tick := time.NewTicker(provenPollEvery)
+	defer tick.Stop()
+	for {
+		file, err := s.c.Answer(ctx, q)
+		if err == nil {
+			out, err := proof.VerifyAnswer(file, root)
+			if err != nil || out.AsOfHeight >= height {
+				return out, err
+			}
+		} else if ledger.CodeOf(err) != ledger.CodeFutureHeight {
+			return nil, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("the state after height %d is not signed for within %v: %w", height, provenPatience, ctx.Err())
+		case <-tick.C:
+		}
+	}
+}
+
+// proposal returns the proven row of a proposal.
+func (s *session) proposal(id crypto.ID, height uint64) (row record.Proposal, err error) {
+	out, err := s.proven(height, client.AnswerRequest{Questions: []client.Question{{Query: proof.RowQuery(record.ProposalRow(id))}}})
+	if err != nil {
+		return row, err
+	}
+	if len(out.Results[0].Rows) == 0 {
+		return row, ledger.CodeUnknownProposal.Err()
+	}
+	return record.ParseProposal(out.Results[0].Rows[0].Value)
+}
+
+// readFlags adds the flags of commands that only ask.
+func (a *act) readFlags(cmd *cobra.Command) {
+	a.target.flags(cmd)
+	jsonFlag(cmd, &a.asJSON)
+	cmd.Flags().StringVar(&a.trust, "trust", "", "file with the trust root (default: that of --home)")
+}
+
+// reading is session for a command that signs nothing.
+func (a *act) reading(cmd *cobra.Command, need string, f func(*session) error) error {
+	s, done, err := a.open(cmd, need)
+	if err != nil {
+		return err
+	}
+	defer done()
+	return f(s)
+}

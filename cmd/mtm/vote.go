@@ -1,0 +1,171 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"mtmledger/app/client"
+	"mtmledger/crypto"
+	"mtmledger/ledger"
+	"mtmledger/ledger/proof"
+	"mtmledger/ledger/record"
+)
+
+func newVote() *cobra.Command {
+	return group("vote", "Decide together: propose, approve, show", newVotePropose(), newVoteApprove(), newVoteShow())
+}
+
+func newVotePropose() *cobra.Command {
+	var (
+		a       act
+		file    string
+		expires time.Duration
+	)
+	cmd := &cobra.Command{
+		Use: "propose", Short: "Propose an operation that was saved with --save-body",
+		Long: `Puts an operation to those who must agree to it, and agrees first. Every command that
+records something does the same with --propose.`,
+		Example: `  mtm org remove --home a --organisation "Works C" --save-body remove.cbor
+  mtm vote propose --home a --body remove.cbor`,
+	}
+	a.flags(cmd)
+	cmd.Flags().StringVar(&file, "body", "", "file with the body of the operation")
+	cmd.Flags().DurationVar(&expires, "expires", proposalLife, "how long the others may approve it")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		return a.session(cmd, "body", func(s *session) error {
+			b, err := os.ReadFile(file)
+			if err != nil {
+				return err
+			}
+			body, err := ledger.ParseBody(b)
+			if err != nil {
+				return fmt.Errorf("%s: %w", file, err)
+			}
+			return s.record(cmd, ledger.Propose{Expires: time.Now().Add(expires).Unix(), Body: body})
+		})
+	}
+	return cmd
+}
+
+func newVoteApprove() *cobra.Command {
+	var (
+		a        act
+		proposal string
+	)
+	cmd := &cobra.Command{
+		Use: "approve", Short: "Agree to a proposal",
+		Long: `Agrees to a proposal with one key of an organisation. When enough agree, it is applied
+in the same block. An organisation that needs several keys runs this with each (--key).`,
+		Example: `  mtm vote show --home b --proposal PROPOSAL
+  mtm vote approve --home b --proposal PROPOSAL`,
+	}
+	a.flags(cmd)
+	cmd.Flags().StringVar(&proposal, "proposal", "", "id of the proposal")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		return a.session(cmd, "proposal", func(s *session) error {
+			id, err := idFlag("proposal", proposal)
+			if err != nil {
+				return err
+			}
+			return s.record(cmd, ledger.Approve{Proposal: id})
+		})
+	}
+	return cmd
+}
+
+// shownProposal is the JSON form of a proposal.
+type shownProposal struct {
+	Proposal  crypto.ID    `json:"proposal"`
+	Operation string       `json:"operation"`
+	Body      ledger.Body  `json:"body"`
+	Proposer  crypto.ID    `json:"proposer"`
+	Expires   time.Time    `json:"expires"`
+	Status    string       `json:"status"` // open, expired or applied
+	Decided   uint64       `json:"decided_height,omitempty"`
+	Approvals []approvedBy `json:"approvals"`
+	AsOf      uint64       `json:"as_of_height"`
+}
+
+type approvedBy struct {
+	Organisation crypto.ID `json:"organisation"`
+	KeyID        string    `json:"key_id"`
+	Height       uint64    `json:"height"`
+}
+
+func newVoteShow() *cobra.Command {
+	var (
+		a        act
+		proposal string
+	)
+	cmd := &cobra.Command{
+		Use: "show", Short: "Show a proposal and who agreed, proven",
+		Example: "  mtm vote show --home b --proposal PROPOSAL --json",
+	}
+	a.readFlags(cmd)
+	cmd.Flags().StringVar(&proposal, "proposal", "", "id of the proposal")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		return a.reading(cmd, "proposal", func(s *session) error {
+			id, err := idFlag("proposal", proposal)
+			if err != nil {
+				return err
+			}
+			p, err := s.showProposal(id)
+			if err != nil {
+				return err
+			}
+			lines := []string{
+				fmt.Sprintf("%s by %s: %s at height %d", p.Operation, p.Proposer, p.Status, p.AsOf),
+				fmt.Sprintf("  %+v", p.Body),
+			}
+			for _, v := range p.Approvals {
+				lines = append(lines, fmt.Sprintf("  approved by %s with key %s at height %d", v.Organisation, v.KeyID, v.Height))
+			}
+			return report(cmd, s.asJSON, p, lines...)
+		})
+	}
+	return cmd
+}
+
+func (s *session) showProposal(id crypto.ID) (p shownProposal, err error) {
+	lo, hi := record.Range(record.FamilyApproval, id)
+	out, err := s.proven(0, client.AnswerRequest{Questions: []client.Question{
+		{Query: proof.RowQuery(record.ProposalRow(id))}, {Query: proof.ListQuery(lo, hi)},
+	}})
+	if err != nil {
+		return p, err
+	}
+	if len(out.Results[0].Rows) == 0 {
+		return p, ledger.CodeUnknownProposal.Err()
+	}
+	row, err := record.ParseProposal(out.Results[0].Rows[0].Value)
+	if err != nil {
+		return p, err
+	}
+	p = shownProposal{
+		Proposal: id, Proposer: row.Proposer, Expires: time.Unix(row.Expires, 0).UTC(), Status: "open", Decided: row.Decided,
+		Approvals: []approvedBy{}, AsOf: out.AsOfHeight,
+	}
+	if p.Body, err = ledger.ParseBody(row.Body); err != nil {
+		return p, err
+	}
+	p.Operation = p.Body.Kind().String()
+	switch {
+	case row.Status == record.ProposalApplied:
+		p.Status = "applied"
+	case row.Expires*1e6 < int64(out.HeaderTime):
+		p.Status = "expired"
+	}
+	for _, r := range out.Results[1].Rows {
+		list, err := record.ParseApprovals(r.Value)
+		if err != nil {
+			return p, err
+		}
+		for _, v := range list.List {
+			p.Approvals = append(p.Approvals, approvedBy{record.ChildOf(r.Key), v.Key.String(), v.Height})
+		}
+	}
+	return p, nil
+}
