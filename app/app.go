@@ -63,6 +63,7 @@ type App struct {
 	log      *slog.Logger
 
 	parsed *parsedCache
+	pool   poolQuota
 
 	mu      sync.Mutex
 	chain   string

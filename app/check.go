@@ -41,6 +41,9 @@ func (a *App) checkAll(raws [][]byte) []error {
 	if err := a.checkSigners(tip, b, txs, errs); err != nil {
 		return refuseAll(errs, a.failed("CheckTx", err))
 	}
+	if err := a.checkQuotas(tip, b, txs, errs); err != nil {
+		return refuseAll(errs, a.failed("CheckTx", err))
+	}
 	good, places := remaining(txs, errs)
 	js, err := a.judge(tip, b, good)
 	if err != nil {

@@ -36,6 +36,9 @@ func (a *App) InitChain(_ context.Context, req *abci.RequestInitChain) (*abci.Re
 		return nil, fmt.Errorf("app: initial height %d, must be 1", req.InitialHeight)
 	}
 	a.SetChain(req.ChainId)
+	if err := checkGenesisValidators(req); err != nil {
+		return nil, err
+	}
 	v := state.NewView(noRecords{}, 0)
 	if err := state.Genesis(v, req.ChainId, req.AppStateBytes, req.Time.UnixMicro()); err != nil {
 		return nil, fmt.Errorf("app: genesis: %w", err)
@@ -110,6 +113,9 @@ func (a *App) FinalizeBlock(_ context.Context, req *abci.RequestFinalizeBlock) (
 		return nil, fmt.Errorf("%w: block %d after %d", errOrder, req.Height, tip.Height)
 	}
 	blk := state.Block{Chain: a.chainID(), Height: tip.Height + 1, Time: req.Time.UnixMicro()}
+	if err := checkVersion(tip, blk); err != nil {
+		return nil, err
+	}
 	txs := make([]*parsedTx, len(req.Txs))
 	for i, raw := range req.Txs {
 		txs[i] = a.parsed.parse(raw)
@@ -118,16 +124,16 @@ func (a *App) FinalizeBlock(_ context.Context, req *abci.RequestFinalizeBlock) (
 	if err != nil {
 		return nil, fmt.Errorf("app: block %d: %w", req.Height, err)
 	}
-	b, results, err := a.execute(tip, blk, js)
+	b, res, err := a.execute(tip, blk, js, req.Misbehavior)
 	if err != nil {
 		return nil, fmt.Errorf("app: block %d: %w", req.Height, err)
 	}
 	a.pending = b
-	return &abci.ResponseFinalizeBlock{TxResults: results, AppHash: b.AppHash[:]}, nil
+	return res, nil
 }
 
 // execute applies judged transactions to the last block's state.
-func (a *App) execute(tip *store.View, blk state.Block, js []judged) (*store.Block, []*abci.ExecTxResult, error) {
+func (a *App) execute(tip *store.View, blk state.Block, js []judged, evidence []abci.Misbehavior) (*store.Block, *abci.ResponseFinalizeBlock, error) {
 	v := state.NewView(tip, tip.LogSize())
 	outcomes := make([]state.Result, len(js))
 	for i, j := range js {
@@ -137,6 +143,8 @@ func (a *App) execute(tip *store.View, blk state.Block, js []judged) (*store.Blo
 		}
 		outcomes[i] = state.Apply(v, blk, j.tx, j.verdicts)
 	}
+	recordMisbehaviour(v, blk, evidence)
+	updates := validatorUpdates(v, blk)
 	state.EndBlock(v, blk)
 	b, err := build(a.st.Working(tip), tip.Tip, v)
 	if err != nil {
@@ -150,7 +158,7 @@ func (a *App) execute(tip *store.View, blk state.Block, js []judged) (*store.Blo
 		b.Results = append(b.Results, store.Result{Hash: js[i].hash, Data: data})
 		b.Places = appendPlaces(b.Places, js[i], res)
 	}
-	return b, results, nil
+	return b, &abci.ResponseFinalizeBlock{TxResults: results, ValidatorUpdates: updates, AppHash: b.AppHash[:]}, nil
 }
 
 // appendPlaces notes where the accepted statements of a batch stand.

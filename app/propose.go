@@ -45,7 +45,8 @@ type candidate struct {
 	bytes int64 // what it takes in a block
 }
 
-// proposable returns the transactions that a block may have, none twice.
+// proposable returns the transactions that a block may have, none twice and none over
+// a quota.
 func (a *App) proposable(tip *store.View, raws [][]byte) ([]candidate, error) {
 	txs := make([]*parsedTx, len(raws))
 	for i, raw := range raws {
@@ -70,7 +71,7 @@ func (a *App) proposable(tip *store.View, raws [][]byte) ([]candidate, error) {
 		size := types.ComputeProtoSizeForTxs([]types.Tx{raws[i]})
 		good = append(good, candidate{parsedTx: j.parsedTx, place: i, bytes: size})
 	}
-	return good, nil
+	return a.withinQuota(tip, good)
 }
 
 // choose returns what goes into a block of at most limit bytes, in the order of

@@ -38,6 +38,17 @@ func NewQuota(r Reader, b Block) (*Quota, error) {
 	}, err
 }
 
+// Multiply makes the quotas n times as large, before any is used.
+func (q *Quota) Multiply(n uint64) {
+	q.limits.StatementsPerBridge *= n
+	q.limits.BytesPerBridge *= n
+	q.limits.StatementsPerOrganisation *= n
+	q.limits.BytesPerOrganisation *= n
+}
+
+// Use replaces the Reader by another one of the same records.
+func (q *Quota) Use(r Reader) { q.r = r }
+
 // Take uses up what a whole batch needs. It returns CodeQuota, and uses nothing, if there is
 // not enough left: such a batch does not belong into the block. For PrepareProposal, in
 // the order it chooses; for ProcessProposal, in the order of the block; for CheckTx, with

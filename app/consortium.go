@@ -1,0 +1,146 @@
+package app
+
+import (
+	"fmt"
+	"sync"
+
+	abci "github.com/cometbft/cometbft/abci/types"
+
+	"mtmledger/app/store"
+	"mtmledger/crypto"
+	"mtmledger/ledger"
+	"mtmledger/ledger/record"
+	"mtmledger/ledger/state"
+)
+
+// checkGenesisValidators compares the validators of CometBFT's genesis with those that
+// the app_state gives to organisations, if it names any: they must be the same.
+func checkGenesisValidators(req *abci.RequestInitChain) error {
+	g, err := ledger.ParseGenesis(req.AppStateBytes)
+	if err != nil || g.NumValidators() == 0 {
+		return err
+	}
+	powers := make(map[crypto.PublicKey]int64)
+	for _, o := range g.Organisations {
+		for _, v := range o.Validators {
+			powers[v.Key] = int64(v.Power)
+		}
+	}
+	if len(powers) != len(req.Validators) {
+		return fmt.Errorf("app: genesis: %d validators, organisations name %d", len(req.Validators), len(powers))
+	}
+	for _, v := range req.Validators {
+		raw := v.PubKey.GetEd25519()
+		if len(raw) != len(crypto.PublicKey{}) || v.Power < 1 || powers[crypto.PublicKey(raw)] != v.Power {
+			return fmt.Errorf("app: genesis: validator %x of power %d is no organisation's", raw, v.Power)
+		}
+	}
+	return nil
+}
+
+// checkVersion refuses a block whose rules are newer than this program.
+func checkVersion(tip *store.View, blk state.Block) error {
+	p, err := state.ParametersAt(tip, blk.Height)
+	if err == nil && p.AppVersion > Version {
+		err = fmt.Errorf("app: from height %d on the ledger has rules of version %d, this program has %d: upgrade it",
+			blk.Height, p.AppVersion, Version)
+	}
+	return err
+}
+
+// recordMisbehaviour records CometBFT's evidence.
+func recordMisbehaviour(v *state.View, blk state.Block, list []abci.Misbehavior) {
+	var all []state.Misbehaviour
+	for _, m := range list {
+		if len(m.Validator.Address) != 20 || m.Height < 0 {
+			continue
+		}
+		offence := record.OffenceDuplicateVote
+		if m.Type == abci.MisbehaviorType_LIGHT_CLIENT_ATTACK {
+			offence = record.OffenceLightAttack
+		}
+		all = append(all, state.Misbehaviour{Address: [20]byte(m.Validator.Address), Offence: offence, Height: uint64(m.Height)})
+	}
+	state.RecordMisbehaviour(v, blk, all)
+}
+
+// validatorUpdates is what a block changed of the validators, for CometBFT.
+func validatorUpdates(v *state.View, blk state.Block) (list []abci.ValidatorUpdate) {
+	for _, u := range v.ValidatorUpdates(blk) {
+		list = append(list, abci.Ed25519ValidatorUpdate(u.Key[:], int64(u.Power)))
+	}
+	return list
+}
+
+// withinQuota leaves out batches, in order, that exceed what their bridge or
+// organisation may have in the next block.
+func (a *App) withinQuota(tip *store.View, cs []candidate) ([]candidate, error) {
+	q, err := state.NewQuota(tip, a.nextBlock(tip))
+	if err != nil {
+		return nil, err
+	}
+	var kept []candidate
+	for _, c := range cs {
+		if c.tx.Batch != nil {
+			code, err := q.Take(c.tx.Batch)
+			if err != nil {
+				return nil, err
+			}
+			if code != ledger.CodeOK {
+				continue
+			}
+		}
+		kept = append(kept, c)
+	}
+	return kept, nil
+}
+
+// poolBlocks is how many blocks' quotas the pool takes of a bridge, or of an
+// organisation, from block to block.
+const poolBlocks = 4
+
+// poolQuota counts what the pool took since the last block.
+type poolQuota struct {
+	mu     sync.Mutex
+	height uint64
+	quota  *state.Quota
+}
+
+// take uses up what a batch needs: CodeQuota if there is not enough left, or if the batch
+// is too large for any block. The error is a failure of the tip.
+func (p *poolQuota) take(tip *store.View, blk state.Block, batch *ledger.Batch) (ledger.Code, error) {
+	alone, err := state.NewQuota(tip, blk)
+	if err != nil {
+		return ledger.CodeOK, err
+	}
+	if code, err := alone.Take(batch); code != ledger.CodeOK || err != nil {
+		return code, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.quota == nil || p.height != blk.Height {
+		if p.quota, err = state.NewQuota(tip, blk); err != nil {
+			return ledger.CodeOK, err
+		}
+		p.quota.Multiply(poolBlocks)
+		p.height = blk.Height
+	}
+	p.quota.Use(tip)
+	return p.quota.Take(batch)
+}
+
+// checkQuotas refuses batches that the pool has no place for.
+func (a *App) checkQuotas(tip *store.View, blk state.Block, txs []*parsedTx, errs []error) error {
+	good, places := remaining(txs, errs)
+	for i, p := range good {
+		if p.tx.Batch == nil {
+			continue
+		}
+		code, err := a.pool.take(tip, blk, p.tx.Batch)
+		if err != nil {
+			return err
+		}
+		errs[places[i]] = code.Err()
+	}
+	return nil
+}
