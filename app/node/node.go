@@ -252,6 +252,9 @@ func (n *Node) close() error {
 	if n.app != nil {
 		n.app.Close()
 	}
+	if n.queries != nil {
+		n.queries.Close()
+	}
 	if n.state != nil {
 		n.state.Close()
 	}

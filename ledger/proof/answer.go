@@ -223,7 +223,7 @@ func readCover(r *dcbor.Reader) *Claim {
 // RecordQueries returns all questions that the records of the answer must
 // answer: its queries, and what the entries and the cover need. It fails with a
 // [*Refusal] for an entry that is none.
-func (a *Answer) RecordQueries(chain string) ([]merkle.Query, error) {
+func (a *Answer) RecordQueries() ([]merkle.Query, error) {
 	var out []merkle.Query
 	for _, q := range a.Queries {
 		out = append(out, q.merkle())
@@ -236,7 +236,7 @@ func (a *Answer) RecordQueries(chain string) ([]merkle.Query, error) {
 		}
 	}
 	for i := range a.Entries {
-		e, err := readEntry(&a.Entries[i], chain)
+		e, err := readEntry(&a.Entries[i], "")
 		if err != nil {
 			return nil, err
 		}

@@ -95,7 +95,7 @@ func (w *world) answer() *Answer {
 	}
 	var logRoot merkle.Hash
 	a.LogPath, logRoot = proveMany(w.t, leaves, w.places)
-	questions, err := a.RecordQueries(w.chain)
+	questions, err := a.RecordQueries()
 	if err != nil {
 		questions = nil
 		for _, q := range w.queries {

@@ -178,7 +178,7 @@ type Entry struct {
 	sign1 *crypto.Sign1
 }
 
-// readEntry parses an entry of a ledger.
+// readEntry parses an entry of a ledger; of any if chain is empty.
 func readEntry(a *AnswerEntry, chain string) (*Entry, error) {
 	e := &Entry{Index: a.Index, Height: a.Height, Bytes: a.Bytes}
 	err := e.parse(chain)
@@ -211,7 +211,7 @@ func (e *Entry) parse(chain string) error {
 		return err
 	}
 	e.Signer, e.sign1 = e.Operation.Actor, e.Operation.Sign1
-	if e.Operation.Chain != chain {
+	if chain != "" && e.Operation.Chain != chain {
 		return fmt.Errorf("an operation on ledger %s", e.Operation.Chain)
 	}
 	return nil
@@ -223,9 +223,12 @@ func checkGenesis(b []byte, chain string) error {
 	r.ExpectArray(4)
 	r.ExpectText("mtm.genesis")
 	r.ExpectUint(1)
-	r.ExpectText(chain)
+	name := r.Text(ledger.MaxChain)
 	var sum [32]byte
 	r.Fixed(sum[:])
+	if chain != "" && name != chain {
+		r.Fail(fmt.Errorf("the genesis of ledger %s", name))
+	}
 	return r.Done()
 }
 
