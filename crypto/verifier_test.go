@@ -368,6 +368,22 @@ func TestVerifierAllocates(t *testing.T) {
 	}
 }
 
+// Items of one key are brought together, and none is lost.
+func TestOrderByKey(t *testing.T) {
+	items := benchItems(100, 7)
+	order := orderByKey(items)
+	seen, changes := map[int]bool{}, 0
+	for i, o := range order {
+		seen[o.index] = true
+		if i > 0 && items[o.index].Key != items[order[i-1].index].Key {
+			changes++
+		}
+	}
+	if len(seen) != len(items) || changes != 6 {
+		t.Errorf("%d of %d items, %d changes of key, want 6", len(seen), len(items), changes)
+	}
+}
+
 // A key is prepared for batches once it has signed something right.
 func TestKeyIsCachedWhenItSigned(t *testing.T) {
 	b := newBatch(newRecent[PublicKey, *keyPoints](8))
