@@ -29,6 +29,8 @@ var rewrite = flag.Bool("rewrite", false, "write what the transcripts in testdat
 //	  open DEVICE/NAME by ORG|DEVICE
 //	  rotate DEVICE by ORG|DEVICE to=KEY of=KEY closes=HEIGHT
 //	  suspend|resume|retire DEVICE by ORG
+//	  propose LINE                       what LINE does, in a proposal
+//	  approve NAME by ORG                the proposal that got this name by name=NAME
 //	  batch BRIDGE DEVICE/NAME A..B ...  statements; "!" before one breaks its
 //	                                     signature; as=KEY signs those after it with another key
 //	  again N                            transaction N of all before, from 0
@@ -179,6 +181,10 @@ func (r *transcript) transaction(words []string) []byte {
 	case "again":
 		return r.txs[r.number(words[1])]
 	}
+	proposed := words[0] == "propose"
+	if proposed {
+		words = words[1:]
+	}
 	actor := words[3]
 	op := ledger.Operation{Chain: r.c.ID, Actor: r.id(actor), NotAfter: r.c.Time/1e6 + 60}
 	flags := map[string]string{"as": actor}
@@ -190,7 +196,14 @@ func (r *transcript) transaction(words []string) []byte {
 		op.NotAfter = r.c.Time/1e6 + int64(r.number(strings.TrimPrefix(after, "+")))
 	}
 	op.Body = r.body(words[0], words[1], op.Actor, flags)
-	return r.c.SignOperation(r.key(flags["as"]), op)
+	if proposed {
+		op.Body = ledger.Propose{Expires: op.NotAfter, Body: op.Body}
+	}
+	raw := r.c.SignOperation(r.key(flags["as"]), op)
+	if name := flags["name"]; name != "" {
+		r.nameMade(raw, name)
+	}
+	return raw
 }
 
 func (r *transcript) body(kind, subject string, actor crypto.ID, flags map[string]string) ledger.Body {
@@ -201,6 +214,11 @@ func (r *transcript) body(kind, subject string, actor crypto.ID, flags map[strin
 	case "rotate":
 		p := r.c.Possession(r.key(flags["to"]), r.id("org0"))
 		return ledger.Rotate{Device: r.id(subject), Old: r.key(flags["of"]).Public().KeyID(), Closes: r.number(flags["closes"]), Possession: p}
+	case "approve":
+		return ledger.Approve{Proposal: r.named(subject)}
+	}
+	if body := r.ownershipBody(kind, subject, actor, flags); body != nil {
+		return body
 	}
 	id := r.id(subject)
 	switch kind {
@@ -221,8 +239,13 @@ func (r *transcript) body(kind, subject string, actor crypto.ID, flags map[strin
 
 func (r *transcript) batch(bridge string, words []string) []byte {
 	var raws [][]byte
-	signer := ""
+	signer, input := "", ""
 	for i := 0; i+1 < len(words); i += 2 {
+		if of, ok := strings.CutPrefix(words[i], "of="); ok {
+			input = of
+			i--
+			continue
+		}
 		if key, ok := strings.CutPrefix(words[i], "as="); ok {
 			signer = key
 			i--
@@ -237,6 +260,9 @@ func (r *transcript) batch(bridge string, words []string) []byte {
 			device.Key, stream.Device = r.key(signer), &device
 		}
 		raw := stream.At(first, int(last-first+1))
+		if input != "" {
+			raw = r.derived(stream, first, int(last-first+1), input)
+		}
 		if broken {
 			raw[len(raw)-1] ^= 1
 		}
@@ -287,7 +313,7 @@ func (r *transcript) row(c merkle.Change) string {
 		return r.line(err, "operation of height %d: entry %d", v.Height, v.Index)
 	case record.FamilyKey:
 		v, err := record.ParseKey(c.Value)
-		return r.line(err, "key %s: %d..%d", name, v.Opens, v.Closes)
+		return r.line(err, "key %s: %d..%d%s", name, v.Opens, v.Closes, map[bool]string{true: fmt.Sprint(", doubtful from ", v.Doubtful)}[v.Doubtful != 0])
 	case record.FamilyStream:
 		v, err := record.ParseStreamHead(c.Value)
 		return r.line(err, "stream %s: device %s, mark %d, gaps %d", name, r.name(v.Device), v.Mark, v.Gaps)
@@ -296,6 +322,9 @@ func (r *transcript) row(c merkle.Change) string {
 		return r.line(err, "gap %s: %d..%d", name, record.NumberOf(c.Key), v.Last)
 	}
 	if text, ok := r.memberRow(c, name); ok {
+		return text
+	}
+	if text, ok := r.ownershipRow(c, name); ok {
 		return text
 	}
 	return r.ownership(c, family, name)
@@ -315,7 +344,7 @@ func (r *transcript) ownership(c merkle.Change, family record.Family, name strin
 		return r.line(err, "device %s at %d: %s, %v", name, record.NumberOf(c.Key), r.name(v.Organisation), v.Status)
 	case record.FamilyOwner:
 		v, err := record.ParseOwner(c.Value)
-		return r.line(err, "owner of %s at %d: %s", name, record.NumberOf(c.Key), r.name(v.Organisation))
+		return r.line(err, "owner of %s at %d: %s, since %d", name, record.NumberOf(c.Key), r.name(v.Organisation), v.Since)
 	case record.FamilyDeviceStream:
 		v, err := record.ParseDeviceStream(c.Value)
 		return r.line(err, "%v %s, %s: %q", family, name, child, v.Name)
