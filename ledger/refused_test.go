@@ -264,6 +264,7 @@ func refusedOperations() []refusal {
 		{"a_statement", "a statement where an operation is expected", CodeMalformed, signPayload(deviceKey, FormatStatement, statementPayload(nil))},
 	}
 	list = append(list, refusedOwnership()...)
+	list = append(list, refusedMembers()...)
 	return append(refusedSign1(adminKey, FormatOperation, operationPayload(nil)), list...)
 }
 

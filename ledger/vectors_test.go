@@ -244,7 +244,7 @@ func TestOperationVectors(t *testing.T) {
 			operationVector(t, "retire", op(testOrg, Retire{testDevice})),
 			operationVector(t, "open_stream_unicode", op(testOrg, OpenStream{testDevice, "Außentemperatur °C 温度"})),
 			operationVector(t, "not_after_zero", Operation{Chain: "c", Actor: testOrg, Body: OpenStream{testDevice, strings.Repeat("n", MaxName)}}),
-		}, ownershipVectors(t)...),
+		}, append(ownershipVectors(t), memberVectors(t)...)...),
 		Invalid: smallRefusals(refusedOperations(), 50_000),
 	})
 }
