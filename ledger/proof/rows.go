@@ -67,6 +67,14 @@ var rowShapes = []rowShape{
 	{record.FamilyDerived, "derived_stream", "derived_first", subNumber, anyValue(record.ParseDerived)},
 	{record.FamilyUse, "input_stream", "log_index", subPlace, anyValue(record.ParseUse)},
 	{record.FamilyEvidence, "device", "key_id", subKeyID, anyValue(record.ParseEvidence)},
+	{record.FamilyMembers, "", "from_height", subNumber, anyValue(record.ParseMembers)},
+	{record.FamilyAdmins, "organisation", "from_height", subNumber, anyValue(record.ParseAdmins)},
+	{record.FamilyValidator, "validator", "from_height", subNumber, anyValue(record.ParseValidator)},
+	{record.FamilyOrganisationValidator, "organisation", "validator", subID, anyValue(record.ParseSince)},
+	{record.FamilyMisbehaviour, "validator", "at_height", subNumber, anyValue(record.ParseMisbehaviour)},
+	{record.FamilyValidatorSet, "", "from_height", subNumber, anyValue(record.ParseValidatorSet)},
+	{record.FamilyProposal, "proposal", "", subNone, anyValue(record.ParseProposal)},
+	{record.FamilyApproval, "proposal", "organisation", subID, anyValue(record.ParseApprovals)},
 	{record.FamilyAccess, "grantee", "stream", subID, anyValue(record.ParseAccess)},
 }
 
