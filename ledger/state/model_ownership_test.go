@@ -14,8 +14,9 @@ import (
 )
 
 var (
-	ownershipKinds = []string{"grant", "grant", "grant", "revoke", "revoke", "deliver", "deliver", "deliver", "describe", "equivocation", "enrol_devices", "compromise", "close_stream"}
-	allStreams     = []string{"device 0/stream 0", "device 1/stream 0", "device 0/stream 1", "device 2/stream 1"}
+	ownershipKinds = []string{"grant", "grant", "grant", "revoke", "revoke", "deliver", "deliver", "deliver", "describe", "equivocation", "enrol_devices", "compromise", "close_stream",
+		"propose", "propose", "approve", "approve", "approve"}
+	allStreams = []string{"device 0/stream 0", "device 1/stream 0", "device 0/stream 1", "device 2/stream 1"}
 )
 
 // drawOwnership draws the rest of an intent of a kind from 8 on.
@@ -35,6 +36,8 @@ func (m *model) drawOwnership(t *rapid.T, i *intent) {
 		if until := rapid.Int64Range(0, 8).Draw(t, "until"); until > 0 {
 			i.until = m.next() + until - 1
 		}
+	case "propose", "approve":
+		m.drawTransfer(t, i)
 	case "revoke", "deliver":
 		m.drawUse(t, i)
 	case "compromise":
@@ -49,6 +52,22 @@ func (m *model) drawOwnership(t *rapid.T, i *intent) {
 		i.others = rapid.SampledFrom([][]string{{"device 2"}, {"device 2", "device 3"}, {"device 3", "device 4"}, {"device 0", "device 4"}}).Draw(t, "devices")
 		i.forged = rarely(t, "forged")
 	}
+}
+
+func (m *model) drawTransfer(t *rapid.T, i *intent) {
+	if !rarely(t, "a device decides") {
+		i.actor = pick(t, "actor", orgNames)
+		i.signer = i.actor
+	}
+	if i.kind == "approve" {
+		if i.claim.grant = (crypto.ID{7}); len(m.n.proposals) > 0 && !rarely(t, "no proposal") {
+			i.claim.grant = rapid.SampledFrom(m.n.proposals[max(0, len(m.n.proposals)-3):]).Draw(t, "proposal").id
+		}
+		return
+	}
+	i.give, i.withStreams, i.fromNow = rapid.Bool().Draw(t, "give"), rapid.Bool().Draw(t, "with streams"), rapid.Bool().Draw(t, "from now")
+	i.subject = pick(t, "device", usualDevices, deviceNames)
+	i.to = pick(t, "to", orgNames)
 }
 
 func (m *model) drawCompromise(t *rapid.T, i *intent) {
@@ -102,6 +121,14 @@ func (m *model) ownershipBody(t *rapid.T, i intent) ledger.Body {
 		return ledger.Describe{Subject: m.subject(i.subject), Attributes: modelAttributes}
 	case "equivocation":
 		return m.contradiction(t, i)
+	case "propose":
+		var body ledger.Body = ledger.TransferStream{Stream: stream, To: m.id(i.to), FromNow: i.fromNow}
+		if i.give {
+			body = ledger.TransferDevice{Device: m.id(i.subject), To: m.id(i.to), WithStreams: i.withStreams}
+		}
+		return ledger.Propose{Expires: i.notAfter, Body: body}
+	case "approve":
+		return ledger.Approve{Proposal: i.claim.grant}
 	case "enrol_devices":
 		var body ledger.EnrolDevices
 		for k, name := range i.others {
@@ -168,8 +195,8 @@ func (m *model) compareOwnership(t *rapid.T) {
 			Inputs: []ledger.Input{{Stream: m.streamID(s.input), First: s.inFirst, Last: s.inLast}}}.Encode())
 	}
 	want[record.FamilyUse] = len(m.n.derived)
-	for name, height := range m.n.closed {
-		row(name, record.ClosedRow(m.streamID(name)), record.Closed{Organisation: m.id(m.n.streams[name].owner), Height: height}.Encode())
+	for name, closed := range m.n.closed {
+		row(name, record.ClosedRow(m.streamID(name)), closed.Encode())
 	}
 	for name, height := range m.n.described {
 		m.row(t, name, record.DescriptionRow(m.subject(name), height), record.Description{Attributes: modelAttributes}.Encode())
@@ -228,4 +255,32 @@ func madeID(t *rapid.T, raw []byte) crypto.ID {
 		t.Fatal(err)
 	}
 	return ledger.MadeID(op.Digest())
+}
+
+// compareOwners compares the lists of both organisations: each has it when, and only when,
+// it was the owner, so there is one owner at a time.
+func (m *model) compareOwners(t *rapid.T, what string, f record.Family, id crypto.ID, owners []naiveOwner) {
+	for _, org := range orgNames {
+		k := record.OrganisationStreamRow(m.id(org), id)
+		if f == record.FamilyOrganisationDevice {
+			k = record.OrganisationDeviceRow(m.id(org), id)
+		}
+		var want []byte
+		if spans := spansOf(owners, org); len(spans) > 0 {
+			want = spans.Encode()
+		}
+		m.row(t, what+" of "+org, k, want)
+	}
+}
+
+// changes are the heights at which a device has a row.
+func (p naivePrincipal) changes() (heights []uint64) {
+	for _, o := range p.owners {
+		heights = append(heights, o.from)
+	}
+	for _, s := range p.status {
+		heights = append(heights, s.from)
+	}
+	slices.Sort(heights)
+	return slices.Compact(heights)
 }

@@ -5,7 +5,9 @@ import (
 	"strings"
 
 	"mtmledger/crypto"
+	"mtmledger/internal/simtest"
 	"mtmledger/ledger"
+	"mtmledger/ledger/record"
 )
 
 // claim is what an intent of a kind from 8 on says besides.
@@ -17,6 +19,9 @@ type claim struct {
 	from            uint64 // height
 	grant, made     crypto.ID
 	others          []string // devices of a manifest
+
+	give, withStreams, fromNow bool   // a transfer of a device, not of a stream
+	to                         string // organisation
 }
 
 type naiveGrant struct {
@@ -41,14 +46,15 @@ type ownership struct {
 	deliveries []naiveDelivery
 	derived    []item
 	uses       int
-	closed     map[string]uint64 // streams, by height
-	keyless    map[string]string // devices, by the key that was closed
-	evidence   map[string]bool   // device and key
-	described  map[string]uint64 // subject and height
+	proposals  []*naiveProposal
+	closed     map[string]record.Closed // streams
+	keyless    map[string]string        // devices, by the key that was closed
+	evidence   map[string]bool          // device and key
+	described  map[string]uint64        // subject and height
 }
 
 func newOwnership() ownership {
-	return ownership{closed: map[string]uint64{}, keyless: map[string]string{}, evidence: map[string]bool{}, described: map[string]uint64{}}
+	return ownership{closed: map[string]record.Closed{}, keyless: map[string]string{}, evidence: map[string]bool{}, described: map[string]uint64{}}
 }
 
 func (g *naiveGrant) past(now int64) bool { return g.until != 0 && now >= g.until }
@@ -74,8 +80,18 @@ func (n *naive) own(i intent, isOrg bool) ledger.Code {
 		return n.equivocation(i)
 	case "enrol_devices":
 		return n.enrolDevices(i, isOrg)
+	case "propose":
+		return n.propose(i, isOrg)
+	case "approve":
+		return n.approve(i, isOrg)
 	}
 	return n.describe(i)
+}
+
+func (o *ownership) isClosed(stream string) bool { return o.closed[stream].Height != 0 }
+
+func simtestOrganisation(name string) crypto.ID {
+	return ledger.OrganisationID(simtest.Key(name).Public())
 }
 
 func (n *naive) ownedStream(i intent) ledger.Code {
@@ -92,10 +108,10 @@ func (n *naive) closeStream(i intent) ledger.Code {
 	if code := n.ownedStream(i); code != ledger.CodeOK {
 		return code
 	}
-	if n.closed[i.stream] != 0 {
+	if n.isClosed(i.stream) {
 		return ledger.CodeExists
 	}
-	n.closed[i.stream] = n.height
+	n.closed[i.stream] = record.Closed{Organisation: simtestOrganisation(i.actor), Height: n.height}
 	return ledger.CodeOK
 }
 
@@ -182,7 +198,7 @@ func (n *naive) deliver(i intent) ledger.Code {
 	switch {
 	case g == nil:
 		return ledger.CodeUnknownGrant
-	case i.actor != g.grantee && n.devices[i.actor].org != g.grantee && n.devices[g.grantee].org != i.actor:
+	case i.actor != g.grantee && n.orgOf(i.actor) != g.grantee && n.orgOf(g.grantee) != i.actor:
 		return ledger.CodeNoGrant
 	case g.revoked != 0 && n.height >= g.revoked:
 		return ledger.CodeGrantRevoked
@@ -249,6 +265,9 @@ func (n *naive) describe(i intent) ledger.Code {
 	return ledger.CodeOK
 }
 
+// orgOf is who owns a device in this block.
+func (n *naive) orgOf(device string) string { return ownedAt(n.devices[device].owners, n.height).org }
+
 // mayDerive is the code of an input of a statement.
 func (n *naive) mayDerive(s item) ledger.Code {
 	in := n.streams[s.input]
@@ -259,8 +278,8 @@ func (n *naive) mayDerive(s item) ledger.Code {
 		return ledger.CodeOutOfRange
 	}
 	device, _, _ := strings.Cut(s.stream, "/")
-	org := n.devices[device].org
-	if in.owner == org {
+	org := n.orgOf(device)
+	if ownedAt(in.owners, n.height).org == org {
 		return ledger.CodeOK
 	}
 	for _, g := range n.grants {

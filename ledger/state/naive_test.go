@@ -23,7 +23,8 @@ type naive struct {
 }
 
 type naivePrincipal struct {
-	org    string
+	org    string // in the next block
+	owners []naiveOwner
 	since  uint64
 	keys   []naiveKey
 	status []naiveStatus // changes, oldest first
@@ -41,7 +42,8 @@ type naiveStatus struct {
 }
 
 type naiveStream struct {
-	device, owner string
+	device, owner string // the owner in the next block
+	owners        []naiveOwner
 	used          []uint64 // sorted
 }
 
@@ -133,7 +135,7 @@ func (n *naive) statement(s item) ledger.Code {
 		return ledger.CodeUnknownStream
 	case stream.device != s.device:
 		return ledger.CodeWrongDevice
-	case n.closed[s.stream] != 0:
+	case n.isClosed(s.stream):
 		return ledger.CodeClosed
 	case s.ahead:
 		return ledger.CodeClockAhead
@@ -227,7 +229,7 @@ func (n *naive) openStream(i intent) ledger.Code {
 	case n.streams[i.subject] != nil:
 		return ledger.CodeExists
 	}
-	n.streams[i.subject] = &naiveStream{device: i.device, owner: device.org}
+	n.streams[i.subject] = newNaiveStream(i.device, device.org, n.height)
 	return ledger.CodeOK
 }
 
@@ -245,9 +247,13 @@ func (n *naive) enrol(i intent, isOrg bool, m map[string]naivePrincipal) ledger.
 	return ledger.CodeOK
 }
 
+func newNaiveStream(device, owner string, height uint64) *naiveStream {
+	return &naiveStream{device: device, owner: owner, owners: []naiveOwner{{from: height, org: owner, since: height}}}
+}
+
 // enrolled is a principal whose first key has its name.
 func enrolled(name, org string, height uint64) naivePrincipal {
-	return naivePrincipal{org: org, since: height, keys: []naiveKey{{name: name, opens: height + 1}}}
+	return naivePrincipal{org: org, since: height, owners: []naiveOwner{{from: height, org: org}}, keys: []naiveKey{{name: name, opens: height + 1}}}
 }
 
 func (n *naive) rotate(i intent) ledger.Code {
