@@ -243,6 +243,29 @@ def check_transactions():
     check_messages(load("transaction.json"), "transaction", f.parse_transaction, "bridge", made)
 
 
+def consortium(kind, v, o, pairs):
+    """The body of an operation of section 5, without its kind."""
+    if kind == 17:
+        return [int(v["expires"]), h(v["body"])]
+    if kind == 18:
+        return [f.parse_id(v["proposal"])]
+    if kind == 19:
+        keys = [h(k) for k in v["keys"]]
+        pairs["makes"] = (f.id_text(o.fields["possession"].organisation), v["makes"])
+        return [v["organisation_name"], keys, int(v["threshold"]), f.decode(o.message.payload)[4][4]]
+    if kind == 20:
+        return [f.parse_id(v["organisation"])]
+    if kind == 21:
+        key = h(v["public"])
+        pairs["makes"] = (f.id_text(f.sum_("mtm/validator/1", key)[:16]), v["makes"])
+        return [f.parse_id(v["organisation"]), key, int(v["power"])]
+    if kind == 22:
+        return [[[int(number), int(value)] for number, value in v["parameters"]], int(v["active"])]
+    if kind == 23:
+        return [[h(k) for k in v["keys"]], int(v["threshold"])]
+    return [h(v["old"]), h(v["new"]), f.decode(o.message.payload)[4][3]]
+
+
 def check_operations():
     kinds = {name: number for number, name in f.KINDS.items()}
 
@@ -288,6 +311,8 @@ def check_operations():
             body += [h(s) for s in v["statements"]]
             a, b = o.fields["statements"]
             pairs["number"] = (max(a.first, b.first), int(v["number"]))
+        elif kind in (17, 18, 19, 20, 21, 22, 23, 25):
+            body += consortium(kind, v, o, pairs)
         elif kind == 24:
             inner = f.decode(o.message.payload)[4][1]
             pairs["makes"] = ([f.id_text(f.device_id(f.parse_possession(p).public)) for p in inner], v["makes"])

@@ -477,7 +477,8 @@ def make_batch(key, chain, bridge, attempt, received, statements):
 
 KINDS = {1: "enrol_device", 2: "open_stream", 3: "enrol_bridge", 4: "rotate", 5: "suspend", 6: "resume", 7: "retire",
          8: "compromise", 9: "transfer_device", 10: "describe", 11: "transfer_stream", 12: "close_stream", 13: "grant",
-         14: "revoke", 15: "deliver", 16: "equivocation", 24: "enrol_devices"}
+         14: "revoke", 15: "deliver", 16: "equivocation", 17: "propose", 18: "approve", 19: "admit", 20: "remove", 21: "validator",
+         22: "set_parameters", 23: "set_admins", 24: "enrol_devices", 25: "rotate_validator"}
 
 
 @dataclass
@@ -529,6 +530,11 @@ def parse_operation(data):
     check_chain(chain)
     octets(actor, 16, "the actor")
     integer(not_after, 0, MAX_INT, "not_after")
+    kind, fields = _parse_body(chain, actor, body)
+    return Operation(m, chain, actor, not_after, kind, fields)
+
+
+def _parse_body(chain, actor, body):
     need(type(body) is list and len(body) >= 1, "an empty body")
     kind, *rest = body
     need(type(kind) is int and kind in KINDS, "an unknown kind")
@@ -538,7 +544,7 @@ def parse_operation(data):
         need(type(v) is bytes, "the proof of possession is not a byte string")
         p = fields["possession"] = parse_possession(v)
         need(p.chain == chain, "a proof of possession for another chain", "bad_possession")
-        need(kind == 4 or p.organisation == actor, "a proof of possession for another organisation", "bad_possession")
+        need(kind in (4, 19) or p.organisation == actor, "a proof of possession for another organisation", "bad_possession")
 
     if kind in (1, 3):
         array(rest, (1,), "the body")
@@ -555,6 +561,26 @@ def parse_operation(data):
         possession(rest[3])
     elif kind in _BODIES:
         _BODIES[kind](rest, fields)
+    elif kind == 17:
+        expires, inner = array(rest, (2,), "the body")
+        fields["expires"] = integer(expires, 0, MAX_INT, "expires")
+        need(type(inner) is bytes, "the proposed body is not a byte string")
+        inner = decode(inner)
+        need(type(inner) is list and inner and inner[0] not in (16, 17, 18), "not a body to propose")
+        fields["body"] = _parse_body(chain, actor, inner)
+    elif kind == 19:
+        name, keys, threshold, proof = array(rest, (4,), "the body")
+        fields["name"] = check_name(name)
+        _admins([keys, threshold], fields)
+        possession(proof)
+        new = sum_("mtm/organisation/1", keys[0])[:16]
+        need(fields["possession"].public == keys[0] and fields["possession"].organisation == new,
+             "the proof of possession is not of the first key", "bad_possession")
+    elif kind == 25:
+        old, new, proof = array(rest, (3,), "the body")
+        fields.update(old=octets(old, 32, "the old key"), new=_fit_key(new))
+        possession(proof)
+        need(fields["possession"].public == new, "the proof of possession is not of the new key", "bad_possession")
     elif kind == 24:
         array(rest, (1,), "the body")
         need(type(rest[0]) is list and len(rest[0]) >= 1, "no proofs of possession")
@@ -568,7 +594,63 @@ def parse_operation(data):
     else:
         array(rest, (1,), "the body")
         fields["device"] = octets(rest[0], 16, "the device")
-    return Operation(m, chain, actor, not_after, kind, fields)
+    return kind, fields
+
+
+# operation.md, section 5: the consortium
+
+# Least and greatest value of each parameter, from id 1 on (section 3).
+_RANGES = [(1, 86400), (1, 2592000), (1, 1024), (1, 1000), (1, 1000), (1, 10_000_000), (60_000, 2**30),
+           (1, 10_000_000), (60_000, 2**30), (1, 1_000_000)]
+
+
+def _fit_key(key):
+    octets(key, 32, "the public key")
+    fault = ed25519.enrolment_fault(key)
+    need(fault is None, f"the key is {fault}", "bad_key")
+    return key
+
+
+def _approve(rest, fields):
+    array(rest, (1,), "the body")
+    fields["proposal"] = octets(rest[0], 16, "the proposal")
+
+
+def _remove(rest, fields):
+    array(rest, (1,), "the body")
+    fields["organisation"] = octets(rest[0], 16, "the organisation")
+
+
+def _admins(rest, fields):
+    keys, threshold = array(rest, (2,), "the body")
+    need(type(keys) is list, "the keys are not an array")
+    need(len(keys) <= 16, "too many keys", "too_large")
+    for i, key in enumerate(keys):
+        _fit_key(key)
+        need(key not in keys[:i], "a key twice", "exists")
+    fields.update(keys=keys, threshold=integer(threshold, 1, len(keys), "the threshold"))
+
+
+def _validator(rest, fields):
+    organisation, key, power = array(rest, (3,), "the body")
+    fields.update(organisation=octets(organisation, 16, "the organisation"), key=_fit_key(key),
+                  power=integer(power, 0, 1_000_000_000, "the power"))
+
+
+def _set_parameters(rest, fields):
+    values, active = array(rest, (2,), "the body")
+    need(type(values) is list and len(values) >= 1, "no parameter")
+    need(len(values) <= len(_RANGES), "too many parameters", "too_large")
+    last = 0
+    for pair in values:
+        number, value = array(pair, (2,), "a parameter")
+        integer(number, last + 1, MAX_INT, "the parameter's id")
+        integer(value, 0, MAX_INT, "the parameter's value")
+        need(number <= len(_RANGES), "an unknown parameter", "bad_parameter")
+        least, greatest = _RANGES[number - 1]
+        need(least <= value <= greatest, "a parameter out of range", "bad_parameter")
+        last = number
+    fields.update(values=values, active=integer(active, 0, MAX_INT, "active"))
 
 
 # operation.md, section 4: ownership and use
@@ -642,7 +724,8 @@ def _equivocation(rest, fields):
     need(a.digest != b.digest, "the same statement", "not_equivocation")
 
 
-_BODIES = {8: _compromise, 9: _transfer, 10: _describe, 11: _transfer, 12: _subject, 13: _grant, 14: _subject, 15: _deliver,
+_BODIES = {18: _approve, 20: _remove, 21: _validator, 22: _set_parameters, 23: _admins,
+           8: _compromise, 9: _transfer, 10: _describe, 11: _transfer, 12: _subject, 13: _grant, 14: _subject, 15: _deliver,
            16: _equivocation}
 
 
