@@ -11,6 +11,7 @@ import (
 type (
 	AnswerRequest = query.AnswerRequest
 	Question      = query.Question
+	RangeRequest  = query.RangeRequest
 	Pin           = query.Pin
 )
 

@@ -1,10 +1,10 @@
-// Command mtm-verify checks an MTM Ledger certificate offline.
+// Command mtm-verify checks an MTM Ledger certificate or answer offline.
 //
 //	mtm-verify FILE --trust ROOT [--json]
 //
-// It needs the certificate, a trust root and nothing else: no network, no node.
-// It exits with 0 if the certificate is accepted, 1 if it is refused and 2 if it
-// could not be checked. See docs/spec/certificate.md.
+// It needs the file, a trust root and nothing else: no network, no node.
+// It exits with 0 if the file is accepted, 1 if it is refused and 2 if it
+// could not be checked. See docs/spec/certificate.md and docs/spec/answer.md.
 package main
 
 import (
@@ -25,12 +25,12 @@ const (
 	exitUsage    = 2
 )
 
-const usage = `mtm-verify checks an MTM Ledger certificate offline.
+const usage = `mtm-verify checks an MTM Ledger certificate or answer offline.
 
 Usage:
   mtm-verify FILE --trust ROOT [--json]
 
-FILE is a certificate (.mtmcert). ROOT is the trust root that you pinned: a JSON
+FILE is a certificate (.mtmcert) or an answer (.mtmanswer). ROOT is the trust root that you pinned: a JSON
 file with the ledger's chain id and a validator set, which you got from someone
 you trust, not together with the certificate. With --json the answer is one JSON
 object on standard output.
@@ -92,7 +92,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "mtm-verify: %v\n", err)
 		return exitUsage
 	}
-	finding, err := proof.Verify(file, root)
+	finding, err := proof.VerifyAny(file, root)
 	if o.json {
 		return reportJSON(stdout, stderr, finding, err)
 	}
@@ -117,7 +117,7 @@ func load(o options) ([]byte, proof.TrustRoot, error) {
 	if err != nil {
 		return nil, root, fmt.Errorf("%s: %w", o.trust, err)
 	}
-	file, err := readFile(o.file, proof.MaxSize)
+	file, err := readFile(o.file, max(proof.MaxSize, proof.MaxAnswer))
 	return file, root, err
 }
 
@@ -132,22 +132,23 @@ func readFile(name string, max int64) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(f, max+1))
 }
 
-// answer is the JSON form of the result.
-type answer struct {
+// refused is the JSON form of a refusal.
+type refused struct {
 	Accepted bool        `json:"accepted"`
 	Check    proof.Check `json:"check,omitempty"`  // that failed
 	Reason   string      `json:"reason,omitempty"` // why
-	*proof.Finding
 }
 
-func reportJSON(stdout, stderr io.Writer, finding *proof.Finding, refusal error) int {
-	a, code := answer{Accepted: true, Finding: finding}, exitAccepted
+func reportJSON(stdout, stderr io.Writer, proven proof.Proven, refusal error) int {
+	var a any = proof.Accepted(proven)
+	code := exitAccepted
 	if refusal != nil {
-		a, code = answer{Reason: refusal.Error()}, exitRefused
+		out := refused{Reason: refusal.Error()}
 		var r *proof.Refusal
 		if errors.As(refusal, &r) {
-			a.Check, a.Reason = r.Check, r.Err.Error()
+			out.Check, out.Reason = r.Check, r.Err.Error()
 		}
+		a, code = out, exitRefused
 	}
 	e := json.NewEncoder(stdout)
 	e.SetIndent("", "  ")

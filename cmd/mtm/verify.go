@@ -17,8 +17,8 @@ func newVerify() *cobra.Command {
 		asJSON bool
 	)
 	cmd := &cobra.Command{
-		Use: "verify CERTIFICATE", Short: "Check a certificate offline against a trust root",
-		Long: `Checks a certificate offline: nothing but the file and the trust root is read.
+		Use: "verify FILE", Short: "Check a certificate or an answer offline against a trust root",
+		Long: `Checks a certificate (.mtmcert) or an answer (.mtmanswer) offline: nothing but the file and the trust root is read.
 mtm-verify does the same as a small program of its own.`,
 		Example: "  mtm verify reading.mtmcert --trust trust.json",
 		Args:    cobra.ExactArgs(1),
@@ -39,7 +39,7 @@ mtm-verify does the same as a small program of its own.`,
 				}
 				return withHint(fmt.Errorf("refused: %w", refusal), "don't rely on %s; ask for it again, and check that the trust root is this ledger's", args[0])
 			}
-			return report(cmd, asJSON, verdict{Accepted: true, Finding: finding}, "accepted\n"+finding.String())
+			return report(cmd, asJSON, proof.Accepted(finding), "accepted\n"+finding.String())
 		},
 	}
 	jsonFlag(cmd, &asJSON)
@@ -47,16 +47,15 @@ mtm-verify does the same as a small program of its own.`,
 	return cmd
 }
 
-// verdict is the JSON form of a verification.
+// verdict is the JSON form of a refusal.
 type verdict struct {
 	Accepted bool        `json:"accepted"`
 	Check    proof.Check `json:"check,omitempty"`
 	Reason   string      `json:"reason,omitempty"`
-	*proof.Finding
 }
 
-// verifyFile verifies a certificate file against a trust root file.
-func verifyFile(certificate, trust string) (*proof.Finding, error) {
+// verifyFile verifies a file against a trust root file.
+func verifyFile(name, trust string) (proof.Proven, error) {
 	pinned, err := readAtMost(trust, proof.MaxTrustRoot)
 	if err != nil {
 		return nil, err
@@ -65,11 +64,11 @@ func verifyFile(certificate, trust string) (*proof.Finding, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", trust, err)
 	}
-	file, err := readAtMost(certificate, proof.MaxSize)
+	file, err := readAtMost(name, max(proof.MaxSize, proof.MaxAnswer))
 	if err != nil {
 		return nil, err
 	}
-	return proof.Verify(file, root)
+	return proof.VerifyAny(file, root)
 }
 
 // readAtMost reads one byte more than a reader of the format takes, at most.

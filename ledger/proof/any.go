@@ -1,0 +1,39 @@
+package proof
+
+import "encoding/json"
+
+// Proven is what a file proves: a [*Finding] or an [*Answered]. Its text is for
+// people; json.Marshal writes it as an object.
+type Proven interface{ String() string }
+
+// VerifyAny checks a certificate or an answer, by how the file begins. The error
+// is a [*Refusal].
+func VerifyAny(file []byte, root TrustRoot) (Proven, error) {
+	if IsAnswer(file) {
+		out, err := VerifyAnswer(file, root)
+		if err != nil {
+			return nil, err // not a nil pointer in an interface
+		}
+		return out, nil
+	}
+	out, err := Verify(file, root)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// Accepted returns what tools write as JSON for an accepted file: the members of
+// what it proves after "accepted": true.
+func Accepted(p Proven) any { return accepted{p} }
+
+type accepted struct{ Proven }
+
+// MarshalJSON writes the object.
+func (a accepted) MarshalJSON() ([]byte, error) {
+	b, err := json.Marshal(a.Proven)
+	if err != nil || len(b) < 2 {
+		return nil, err
+	}
+	return append([]byte(`{"accepted":true,`), b[1:]...), nil
+}
