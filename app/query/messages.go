@@ -363,7 +363,7 @@ func (m *Entries) fields(x *coder) {
 		x.uint(&e.Index)
 		x.uint(&e.Height)
 		x.int(&e.Time)
-		x.bytes(&e.Bytes, ledger.MaxOperation)
+		x.bytes(&e.Bytes, ledger.MaxEvidence)
 	})
 }
 

@@ -168,7 +168,7 @@ func parseAnswer(body []byte) (*Answer, error) {
 	for i := 0; i < n && r.Err() == nil; i++ {
 		r.ExpectArray(3)
 		e := AnswerEntry{Index: number(r, ledger.MaxNumber), Height: number(r, ledger.MaxNumber)}
-		e.Bytes = r.Bytes(ledger.MaxOperation)
+		e.Bytes = r.Bytes(ledger.MaxEvidence)
 		a.Entries = append(a.Entries, e)
 	}
 	n = r.Array(MaxAnswerPath)

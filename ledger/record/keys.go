@@ -21,8 +21,6 @@ import (
 type Family uint8
 
 // The families. New ones are added, old ones never change their meaning.
-// 0x40 to 0x7f are reserved for grants, deliveries, derivations, evidence,
-// validators and proposals.
 const (
 	FamilyParameters         Family = 0x01 // (0, height) -> Parameters
 	FamilyBlock              Family = 0x02 // (0, height) -> Block

@@ -9,6 +9,7 @@ import (
 
 	"mtmledger/crypto/merkle"
 	"mtmledger/internal/simtest"
+	"mtmledger/ledger"
 	"mtmledger/ledger/state"
 )
 
@@ -47,10 +48,45 @@ func randomChain(t *testing.T, blocks int) *simtest.Chain {
 			d := c.Organisations[rng.IntN(3)].NewDevice(c, string(rune('a'+rng.IntN(26))))
 			txs = append(txs, d.Enrol(), d.NewStream("s").OpenByOwner())
 		}
+		txs = append(txs, randomOwnership(t, c, rng)...)
 		rng.Shuffle(len(txs), func(i, j int) { txs[i], txs[j] = txs[j], txs[i] })
 		c.Block(txs...)
 	}
 	return c
+}
+
+// randomOwnership makes up to four operations and derived statements, good and bad.
+func randomOwnership(t *testing.T, c *simtest.Chain, rng *rand.Rand) (txs [][]byte) {
+	for range rng.IntN(5) {
+		n := rng.IntN(len(c.Organisations))
+		to := c.Organisations[rng.IntN(len(c.Organisations))].ID
+		s, other := c.Streams[rng.IntN(len(c.Streams))], c.Streams[rng.IntN(len(c.Streams))]
+		first := 1 + uint64(rng.IntN(9))
+		switch rng.IntN(6) {
+		case 0:
+			txs = append(txs, by(c, n, ledger.Grant{Stream: s.ID, Grantee: to, Rights: 3, First: first, Last: first + 9}))
+		case 1:
+			txs = append(txs, by(c, n, ledger.Describe{Subject: s.Device.ID, Attributes: modelAttributes}))
+		case 2:
+			tx := by(c, n, ledger.Propose{Expires: c.Time/1e6 + 60, Body: ledger.TransferStream{Stream: s.ID, To: to, FromNow: first > 4}})
+			id := ledger.MadeID(mustParse(t, tx).Digest())
+			for i := range c.Organisations {
+				txs = append(txs, by(c, i, ledger.Approve{Proposal: id}))
+			}
+			txs = append(txs, tx)
+		case 3:
+			txs = append(txs, by(c, n, evidence(t, s.At(first, 2), s.At(first+1, 2))))
+		case 4:
+			tx := by(c, n, ledger.TransferDevice{Device: s.Device.ID, To: to, WithStreams: true})
+			txs = append(txs, tx, by(c, n, ledger.Propose{Expires: c.Time/1e6 + 60, Body: mustParse(t, tx).Body}))
+		case 5:
+			raw := c.SignStatement(s.Device.Key, ledger.Statement{Device: s.Device.ID, Stream: s.ID, First: s.Number + 1000,
+				Readings: make([]ledger.Reading, 1), Inputs: []ledger.Input{inputOf(other, first, first)}})
+			s.Number++
+			txs = append(txs, c.Batch(raw))
+		}
+	}
+	return txs
 }
 
 func compareBlocks(t *testing.T, got, want *simtest.Block) {
