@@ -1,0 +1,105 @@
+package app
+
+import (
+	"encoding/json"
+	"testing"
+
+	abci "github.com/cometbft/cometbft/abci/types"
+
+	"mtmledger/app/internal/ledgertest"
+	"mtmledger/crypto"
+	"mtmledger/ledger"
+)
+
+// TestGenesisValidators: the validators of CometBFT's genesis are those of the
+// organisations, if these name any.
+func TestGenesisValidators(t *testing.T) {
+	key := func(n byte) crypto.PublicKey { return crypto.KeyFromSeed([32]byte{9, n}).Public() }
+	update := func(n byte, power int64) abci.ValidatorUpdate {
+		k := key(n)
+		return abci.Ed25519ValidatorUpdate(k[:], power)
+	}
+	named := ledger.Genesis{Organisations: []ledger.GenesisOrganisation{{
+		Name: "o", AdminKeys: []crypto.PublicKey{key(1)}, Threshold: 1,
+		Validators: []ledger.GenesisValidator{{Key: key(2), Power: 10}, {Key: key(3), Power: 5}},
+	}}}
+	none := ledger.Genesis{Organisations: []ledger.GenesisOrganisation{{Name: "o", AdminKeys: []crypto.PublicKey{key(1)}, Threshold: 1}}}
+	for _, tt := range []struct {
+		name string
+		g    ledger.Genesis
+		set  []abci.ValidatorUpdate
+		ok   bool
+	}{
+		{"the same", named, []abci.ValidatorUpdate{update(3, 5), update(2, 10)}, true},
+		{"another power", named, []abci.ValidatorUpdate{update(3, 5), update(2, 11)}, false},
+		{"one more", named, []abci.ValidatorUpdate{update(3, 5), update(2, 10), update(4, 1)}, false},
+		{"another key", named, []abci.ValidatorUpdate{update(3, 5), update(4, 10)}, false},
+		{"none", named, nil, false},
+		{"nobody's", none, []abci.ValidatorUpdate{update(2, 10)}, true},
+	} {
+		raw, err := json.Marshal(tt.g)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = checkGenesisValidators(&abci.RequestInitChain{AppStateBytes: raw, Validators: tt.set})
+		if (err == nil) != tt.ok {
+			t.Errorf("%s: %v", tt.name, err)
+		}
+	}
+}
+
+// TestQuotas: a batch over its bridge's quota gets into neither pool nor proposal, and
+// rejects a proposal.
+func TestQuotas(t *testing.T) {
+	l := ledgertest.New(t)
+	c := newChain(t, l)
+	now := int64(ledgertest.Time / 1_000_000)
+	propose, err := ledger.SignOperation(l.Admin, ledger.Operation{
+		Chain: ledgertest.Chain, Actor: ledger.OrganisationID(l.Admin.Public()), NotAfter: now + 600,
+		Body: ledger.Propose{Expires: now + 600, Body: ledger.SetParameters{Values: []ledger.Parameter{{ID: ledger.ParameterStatementsPerBridge, Value: 2}}}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.block(propose.Bytes())
+	c.block()
+	batch := func(attempt uint64, n int) []byte {
+		raws := make([][]byte, n)
+		b, err := ledger.SignBatch(l.Bridge, ledgertest.Chain, ledger.BridgeID(l.Bridge.Public()), attempt, ledgertest.Time, raws)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b.Bytes()
+	}
+	small, next, large := batch(1, 2), batch(2, 1), batch(3, 3)
+	process := func(txs ...[]byte) abci.ResponseProcessProposal_ProposalStatus {
+		res, err := c.app.ProcessProposal(t.Context(), &abci.RequestProcessProposal{Height: c.height + 1, Txs: txs})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return res.Status
+	}
+	if process(small) != abci.ResponseProcessProposal_ACCEPT || process(small, next) != abci.ResponseProcessProposal_REJECT ||
+		process(large) != abci.ResponseProcessProposal_REJECT {
+		t.Error("proposals")
+	}
+	res, err := c.app.PrepareProposal(t.Context(), &abci.RequestPrepareProposal{Height: c.height + 1, MaxTxBytes: 1 << 20, Txs: [][]byte{large, small, next}})
+	if err != nil || len(res.Txs) != 1 || string(res.Txs[0]) != string(small) {
+		t.Errorf("%d transactions proposed (%v)", len(res.Txs), err)
+	}
+	if code := ledger.CodeOf(c.app.check(large)); code != ledger.CodeQuota {
+		t.Errorf("too large for a block: %v", code)
+	}
+	for i := range uint64(poolBlocks) {
+		if err := c.app.check(batch(10+i, 2)); err != nil {
+			t.Errorf("batch %d: %v", i, err)
+		}
+	}
+	if code := ledger.CodeOf(c.app.check(small)); code != ledger.CodeQuota {
+		t.Errorf("the pool took more than its share: %v", code)
+	}
+	c.block(next)
+	if err := c.app.check(small); err != nil {
+		t.Errorf("after a block: %v", err)
+	}
+}
