@@ -16,23 +16,22 @@ import (
 // fixture is a small ledger under four validators, made without package state:
 // a test changes a field, and the validators then sign what follows from it.
 type fixture struct {
-	t          testing.TB
-	chain      string
-	signers    []signer // that sign Light, sorted as the set is
-	device     crypto.PrivateKey
-	org        crypto.ID
-	stream     crypto.ID
-	statement  *ledger.Statement
-	entries    [][]byte // of the log; the statement is entry index
-	index      uint64
-	height     uint64 // at which the statement was committed
-	rows       map[merkle.Key][]byte
-	queries    []merkle.Query
-	header     Header // the template of all headers
-	commit     Commit // the template of all commits
-	path       []PathStep
-	pinned     []signer // the set of the trust root
-	blockParts uint32
+	t         testing.TB
+	chain     string
+	signers   []signer // that sign Light, sorted as the set is
+	device    crypto.PrivateKey
+	org       crypto.ID
+	stream    crypto.ID
+	statement *ledger.Statement
+	entries   [][]byte // of the log; the statement is entry index
+	index     uint64
+	height    uint64 // at which the statement was committed
+	rows      map[merkle.Key][]byte
+	queries   []merkle.Query
+	header    Header // the template of all headers
+	commit    Commit // the template of all commits
+	path      []PathStep
+	pinned    []signer // the set of the trust root
 }
 
 // signer is a validator with its private key.

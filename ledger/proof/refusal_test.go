@@ -42,10 +42,11 @@ func (v variant) build(t testing.TB) ([]byte, TrustRoot) {
 	if v.world != nil {
 		v.world(f)
 	}
-	if v.claim == [2]uint64{} {
-		v.claim = [2]uint64{17, 19}
+	claim := v.claim
+	if claim == [2]uint64{} {
+		claim = [2]uint64{17, 19}
 	}
-	c := f.certificate(v.claim[0], v.claim[1])
+	c := f.certificate(claim[0], claim[1])
 	if v.cert != nil {
 		v.cert(f, c)
 	}

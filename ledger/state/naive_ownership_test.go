@@ -45,7 +45,6 @@ type ownership struct {
 	grants     []*naiveGrant
 	deliveries []naiveDelivery
 	derived    []item
-	uses       int
 	proposals  []*naiveProposal
 	closed     map[string]record.Closed // streams
 	keyless    map[string]string        // devices, by the key that was closed
