@@ -1,9 +1,11 @@
 package proof
 
 import (
+	"bytes"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -72,7 +74,7 @@ func (p ProvenValue) MarshalJSON() ([]byte, error) {
 		Content  []byte `json:"content"`
 		Text     string `json:"text,omitempty"`
 	}{p.Number, p.Declared, p.Content, ""}
-	if printable(p.Content) {
+	if printable(withoutEnd(p.Content)) {
 		out.Text = string(p.Content)
 	}
 	return json.Marshal(out)
@@ -160,11 +162,15 @@ func declared(m Micros) string {
 	return "declared " + m.String()
 }
 
-// clip renders a content for a terminal: text if it is printable, else
-// hexadecimal, shortened if it is long.
+// clip renders a content for a terminal: text if it is printable, quoted if it
+// is a line with its end, else hexadecimal, shortened if it is long.
 func clip(content []byte) string {
 	s := string(content)
-	if !printable(content) {
+	switch {
+	case printable(content):
+	case printable(withoutEnd(content)):
+		s = strconv.Quote(s)
+	default:
 		s = "hex " + hex.EncodeToString(content)
 	}
 	if len(s) <= textContent {
@@ -175,6 +181,11 @@ func clip(content []byte) string {
 		cut--
 	}
 	return fmt.Sprintf("%s... (%d bytes)", s[:cut], len(content))
+}
+
+// withoutEnd cuts the end of a line off: LF or CRLF.
+func withoutEnd(content []byte) []byte {
+	return bytes.TrimSuffix(bytes.TrimSuffix(content, []byte{'\n'}), []byte{'\r'})
 }
 
 func printable(content []byte) bool {
