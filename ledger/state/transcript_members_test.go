@@ -6,6 +6,7 @@ import (
 
 	"mtmledger/crypto"
 	"mtmledger/crypto/merkle"
+	"mtmledger/internal/simtest"
 	"mtmledger/ledger"
 	"mtmledger/ledger/record"
 )
@@ -59,3 +60,23 @@ func (r *transcript) list(ids []crypto.ID) string {
 }
 
 func (r *transcript) validator(key crypto.PublicKey) string { return r.name(ledger.ValidatorID(key)) }
+
+// memberBody is the body of an operation of the consortium, nil for another kind.
+func (r *transcript) memberBody(kind, subject string, flags map[string]string) ledger.Body {
+	switch kind {
+	case "admit":
+		o := simtest.NewOrganisation(subject)
+		r.names[o.ID] = subject
+		return r.c.Admit(o)
+	case "remove":
+		return ledger.Remove{Organisation: r.id(subject)}
+	case "validator":
+		key := simtest.Key(subject).Public()
+		r.names[ledger.ValidatorID(key)] = subject
+		return ledger.SetValidator{Organisation: r.id(flags["of"]), Key: key, Power: r.number(flags["power"])}
+	case "set_parameter":
+		p := ledger.Parameter{ID: ledger.ParameterID(r.number(subject)), Value: r.number(flags["value"])}
+		return ledger.SetParameters{Values: []ledger.Parameter{p}}
+	}
+	return nil
+}

@@ -22,7 +22,8 @@ var rewrite = flag.Bool("rewrite", false, "write what the transcripts in testdat
 // TestTranscripts runs the blocks of testdata/*.txt and compares what they give. A file is
 // a list of parts: input lines, a line "----", what it gives, an empty line. Input:
 //
-//	genesis KEY=N ...                    org0, org1 with bridge0, bridge1, and parameters
+//	genesis KEY=N ...                    org0, org1 with bridge0, bridge1, and parameters;
+//	                                     validators=N of each
 //	block                                the next lines are its transactions:
 //	  enrol_device NAME by ORG           flags for all but batches: as=SIGNER not_after=+SECONDS
 //	  enrol_bridge NAME by ORG
@@ -30,6 +31,9 @@ var rewrite = flag.Bool("rewrite", false, "write what the transcripts in testdat
 //	  rotate DEVICE by ORG|DEVICE to=KEY of=KEY closes=HEIGHT
 //	  suspend|resume|retire DEVICE by ORG
 //	  propose LINE                       what LINE does, in a proposal
+//	  admit NAME by ORG                  remove ORG by ORG
+//	  validator KEY by ORG of=ORG power=N
+//	  set_parameter ID by ORG value=N
 //	  approve NAME by ORG                the proposal that got this name by name=NAME
 //	  batch BRIDGE DEVICE/NAME A..B ...  statements; "!" before one breaks its
 //	                                     signature; as=KEY signs those after it with another key
@@ -105,10 +109,13 @@ func (r *transcript) run(lines []string) string {
 
 func (r *transcript) genesis(flags []string) {
 	var p ledger.GenesisParameters
+	validators := 0
 	for _, f := range flags {
 		name, value, _ := strings.Cut(f, "=")
 		n := r.number(value)
 		switch name {
+		case "validators":
+			validators = int(n)
 		case "open_gaps":
 			p.OpenGaps = n
 		case "clock_ahead":
@@ -119,10 +126,13 @@ func (r *transcript) genesis(flags []string) {
 			r.t.Fatalf("no parameter %q", name)
 		}
 	}
-	r.c = simtest.New(r.t, simtest.Config{ID: "transcript", Organisations: 2, Parameters: p})
+	r.c = simtest.New(r.t, simtest.Config{ID: "transcript", Organisations: 2, Validators: validators, Parameters: p})
 	for i, o := range r.c.Organisations {
 		r.names[o.ID] = fmt.Sprint("org", i)
 		r.names[r.c.Bridges[i].ID] = fmt.Sprint("bridge", i)
+		for k, v := range o.Validators {
+			r.names[ledger.ValidatorID(v.Key.Public())] = fmt.Sprintf("validator%d.%d", i, k)
+		}
 	}
 }
 
@@ -218,6 +228,9 @@ func (r *transcript) body(kind, subject string, actor crypto.ID, flags map[strin
 		return ledger.Approve{Proposal: r.named(subject)}
 	}
 	if body := r.ownershipBody(kind, subject, actor, flags); body != nil {
+		return body
+	}
+	if body := r.memberBody(kind, subject, flags); body != nil {
 		return body
 	}
 	id := r.id(subject)
