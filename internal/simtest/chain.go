@@ -62,6 +62,8 @@ type Block struct {
 	Entries []state.Entry
 	Changes []merkle.Change
 	Updates []state.ValidatorUpdate
+
+	Misbehaviour []state.Misbehaviour
 	AppHash merkle.Hash // of the state after the block
 }
 
@@ -169,7 +171,7 @@ func (c *Chain) Block(txs ...[]byte) *Block {
 		}
 	}
 	state.RecordMisbehaviour(v, at, c.Misbehaviour)
-	c.Misbehaviour = nil
+	b.Misbehaviour, c.Misbehaviour = c.Misbehaviour, nil
 	b.Updates = v.ValidatorUpdates(at)
 	state.EndBlock(v, at)
 	c.commit(v, b)
@@ -233,6 +235,7 @@ func (c *Chain) Replay(t TB) *Chain {
 	again.AppState = c.AppState
 	again.genesis()
 	for _, b := range c.Blocks[1:] {
+		again.Misbehaviour = b.Misbehaviour
 		again.Block(b.Txs...)
 	}
 	return again
