@@ -64,7 +64,7 @@ type Block struct {
 	Updates []state.ValidatorUpdate
 
 	Misbehaviour []state.Misbehaviour
-	AppHash merkle.Hash // of the state after the block
+	AppHash      merkle.Hash // of the state after the block
 }
 
 // New returns a chain with its cast: the genesis at height 0, the devices enrolled in
