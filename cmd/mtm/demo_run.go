@@ -27,7 +27,7 @@ type demo struct {
 	o       demoOptions
 	m       *testnet.Manifest
 	keep    string // folder that outlives the demo
-	begin   time.Time
+	begin   time.Time // when the devices began
 	node    *node.Node
 	client  *client.Local
 	service *service.Service
@@ -45,7 +45,7 @@ type worker struct {
 }
 
 func runDemo(cmd *cobra.Command, o demoOptions) (err error) {
-	d := &demo{o: o, begin: time.Now(), bridge: make(chan error, 1)}
+	d := &demo{o: o, bridge: make(chan error, 1)}
 	temporary, err := d.folder()
 	if err != nil {
 		return err
@@ -198,6 +198,7 @@ func (w *worker) run(ctx context.Context, o demoOptions) error {
 // watch lets the devices work until they are done, time is up, or somebody
 // interrupts, and shows it.
 func (d *demo) watch(cmd *cobra.Command) error {
+	d.begin = time.Now()
 	ctx, cancel := context.WithCancel(cmd.Context())
 	defer cancel()
 	if d.o.period > 0 {
@@ -212,6 +213,9 @@ func (d *demo) watch(cmd *cobra.Command) error {
 	go func() { failed <- d.node.Wait() }()
 	live := view.New(cmd.ErrOrStderr())
 	defer live.Close()
+	if !live.Live() && d.o.period == 0 && len(d.o.files) == 0 {
+		fmt.Fprintln(cmd.ErrOrStderr(), "the demo runs until it is interrupted; --for 20s ends it by itself")
+	}
 	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()
 	var first error

@@ -35,7 +35,7 @@ func (f fakeLedger) Statements(_ context.Context, _ crypto.ID, from uint64, _ in
 	return nil, 0, nil
 }
 
-func statement(t *testing.T, first uint64, contents ...string) client.Statement {
+func fakeStatement(t *testing.T, first uint64, contents ...string) client.Statement {
 	t.Helper()
 	s := ledger.Statement{Device: crypto.ID{1}, Stream: crypto.ID{2}, First: first, Media: ledger.Media{Format: 42}}
 	for _, c := range contents {
@@ -49,7 +49,7 @@ func statement(t *testing.T, first uint64, contents ...string) client.Statement 
 }
 
 func TestExport(t *testing.T) {
-	one, two, three := statement(t, 1, "a\r\n", ""), statement(t, 3, "b"), statement(t, 4, "c\n")
+	one, two, three := fakeStatement(t, 1, "a\r\n", ""), fakeStatement(t, 3, "b"), fakeStatement(t, 4, "c\n")
 	for _, c := range []struct {
 		name   string
 		ledger fakeLedger
