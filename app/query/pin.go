@@ -62,7 +62,10 @@ type heldPin struct {
 // latest returns the last state that a signed header commits to. Release its view.
 func (h *Handler) latest() (provenState, error) {
 	prev := h.st.Previous()
-	if prev == nil {
+	if prev == nil || prev.Height == 0 { // the first header has no block before it
+		if prev != nil {
+			prev.Release()
+		}
 		return provenState{}, ledger.Errorf(ledger.CodeFutureHeight, "no state is signed for yet")
 	}
 	p := provenState{view: prev}

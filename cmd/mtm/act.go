@@ -26,7 +26,7 @@ const (
 	actLife         = time.Hour
 	actJitter       = 24 * time.Hour
 	proposalLife    = 7 * 24 * time.Hour
-	provenPatience  = 20 * time.Second
+	provenPatience  = 45 * time.Second // more than the time between blocks of an idle ledger
 	provenPollEvery = 50 * time.Millisecond
 )
 
@@ -80,7 +80,7 @@ func operation(cmd *cobra.Command, need string, build func(*session) (ledger.Bod
 				return s.saveBody(cmd, body)
 			}
 			if a.propose {
-				return s.record(cmd, ledger.Propose{Expires: time.Now().Add(a.expires).Unix(), Body: body})
+				return s.propose(cmd, body)
 			}
 			return s.record(cmd, body)
 		})
@@ -217,6 +217,11 @@ func (s *session) record(cmd *cobra.Command, body ledger.Body) error {
 		next = fmt.Sprintf("open; the others: mtm vote approve --proposal %s", *r.Proposal)
 	}
 	return report(cmd, s.asJSON, r, fmt.Sprintf("%s, proposal %s", line, *r.Proposal), next)
+}
+
+// propose puts a body to those who must agree.
+func (s *session) propose(cmd *cobra.Command, body ledger.Body) error {
+	return s.record(cmd, ledger.Propose{Expires: time.Now().Add(s.expires).Unix(), Body: body})
 }
 
 // submit signs and submits an operation and waits until it is committed.

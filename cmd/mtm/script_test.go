@@ -20,7 +20,8 @@ func TestMain(m *testing.M) {
 
 // TestScript runs the scripts of testdata/script: every command, refusals
 // included. Commands of their own: exits CODE PROGRAM..., eventually PROGRAM...,
-// address NAME (a free address on loopback), publish ADDRESS TOPIC TEXT.
+// address NAME (a free address on loopback), publish ADDRESS TOPIC TEXT,
+// statement HOME STREAM NUMBER TEXT FILE (signed by the stream's device).
 func TestScript(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
@@ -31,7 +32,7 @@ func TestScript(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "eventually": eventually, "address": address, "publish": publish,
+			"exits": exits, "eventually": eventually, "address": address, "publish": publish, "statement": signStatement,
 		},
 	})
 }

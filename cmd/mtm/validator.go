@@ -10,7 +10,7 @@ import (
 )
 
 func newValidator() *cobra.Command {
-	cmd := group("validator", "Run a validator", newValidatorRun())
+	cmd := group("validator", "A validator: join, run, replace its key; who decides", append(validatorOps(), newValidatorRun())...)
 	cmd.Aliases = []string{"node"}
 	return cmd
 }

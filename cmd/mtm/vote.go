@@ -20,9 +20,8 @@ func newVote() *cobra.Command {
 
 func newVotePropose() *cobra.Command {
 	var (
-		a       act
-		file    string
-		expires time.Duration
+		a    act
+		file string
 	)
 	cmd := &cobra.Command{
 		Use: "propose", Short: "Propose an operation that was saved with --save-body",
@@ -33,7 +32,7 @@ records something does the same with --propose.`,
 	}
 	a.flags(cmd)
 	cmd.Flags().StringVar(&file, "body", "", "file with the body of the operation")
-	cmd.Flags().DurationVar(&expires, "expires", proposalLife, "how long the others may approve it")
+	cmd.Flags().DurationVar(&a.expires, "expires", proposalLife, "how long the others may approve it")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		return a.session(cmd, "body", func(s *session) error {
 			b, err := os.ReadFile(file)
@@ -44,7 +43,7 @@ records something does the same with --propose.`,
 			if err != nil {
 				return fmt.Errorf("%s: %w", file, err)
 			}
-			return s.record(cmd, ledger.Propose{Expires: time.Now().Add(expires).Unix(), Body: body})
+			return s.propose(cmd, body)
 		})
 	}
 	return cmd

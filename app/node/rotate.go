@@ -1,0 +1,72 @@
+package node
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+
+	"mtmledger/crypto"
+
+	"github.com/cometbft/cometbft/privval"
+)
+
+// ErrNoNextKey says that a home has no consensus key to switch to.
+var ErrNoNextKey = errors.New("node: no next consensus key was made")
+
+// nextKeyFile is where a home keeps the consensus key that will replace its own.
+func nextKeyFile(home string) string {
+	return cometConfig(Config{Home: home}.withDefaults()).PrivValidatorKeyFile() + ".next"
+}
+
+// NextKey returns the consensus key that will replace that of a home, and makes it
+// where there is none. The validator that signs with it is the ledger's to decide
+// (ledger.RotateValidator); the home goes on with its own until SwitchKey.
+func NextKey(home string) (crypto.PrivateKey, error) {
+	file := nextKeyFile(home)
+	b, err := os.ReadFile(file)
+	if errors.Is(err, os.ErrNotExist) {
+		privval.GenFilePV(file, "").Key.Save()
+		b, err = os.ReadFile(file)
+	}
+	if err != nil {
+		return crypto.PrivateKey{}, fmt.Errorf("node: next consensus key: %w", err)
+	}
+	var key struct {
+		PrivKey struct {
+			Value []byte `json:"value"`
+		} `json:"priv_key"`
+		PubKey struct {
+			Value []byte `json:"value"`
+		} `json:"pub_key"`
+	}
+	if err := json.Unmarshal(b, &key); err != nil || len(key.PrivKey.Value) < 32 {
+		return crypto.PrivateKey{}, fmt.Errorf("%w: %s is no ed25519 key", ErrHome, file)
+	}
+	out := crypto.KeyFromSeed([32]byte(key.PrivKey.Value[:32]))
+	if pub := out.Public(); !bytes.Equal(pub[:], key.PubKey.Value) {
+		return crypto.PrivateKey{}, fmt.Errorf("%w: the keys in %s are no pair", ErrHome, file)
+	}
+	return out, nil
+}
+
+// SwitchKey puts the next consensus key of a home in place of its own, which is kept
+// beside it. The node must not run: it reads its key when it starts.
+func SwitchKey(home string) (Identity, error) {
+	file := cometConfig(Config{Home: home}.withDefaults()).PrivValidatorKeyFile()
+	if _, err := os.Stat(nextKeyFile(home)); errors.Is(err, os.ErrNotExist) {
+		return Identity{}, ErrNoNextKey
+	}
+	old, err := LoadIdentity(home)
+	if err != nil {
+		return old, err
+	}
+	if err := os.Link(file, fmt.Sprintf("%s.%s", file, old.Key.KeyID())); err != nil && !errors.Is(err, os.ErrExist) {
+		return old, fmt.Errorf("node: keep the old consensus key: %w", err)
+	}
+	if err := os.Rename(nextKeyFile(home), file); err != nil {
+		return old, fmt.Errorf("node: switch the consensus key: %w", err)
+	}
+	return LoadIdentity(home)
+}
