@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"mtmledger/crypto"
+	"mtmledger/crypto/merkle"
+	"mtmledger/ledger/proof"
 )
 
 // samples has one of each message, every field set.
@@ -38,6 +40,11 @@ func samples() []Message {
 		&HeightRequest{Height: 1},
 		&HeightInfo{Height: 1, AppHash: [32]byte{2}, LogSize: 3, Time: 4, Count: 5},
 		&File{Bytes: []byte{1}},
+		&Pin{ID: id, Height: 1, Expires: 2},
+		&AnswerRequest{
+			Pin: id, Questions: []Question{{Query: proof.Query{Kind: 3, Lo: merkle.Key{1}, Hi: merkle.Key{2}}, Follow: 4, History: true, At: 5}},
+			Entries: []uint64{6}, Cover: &RangeRequest{Stream: id, First: 7, Last: 8}, Limit: 9,
+		},
 	}
 }
 
