@@ -26,7 +26,7 @@ import (
 type demo struct {
 	o       demoOptions
 	m       *testnet.Manifest
-	keep    string // folder that outlives the demo
+	keep    string    // folder that outlives the demo
 	begin   time.Time // when the devices began
 	node    *node.Node
 	client  *client.Local
