@@ -3,8 +3,11 @@ package main
 import (
 	"os"
 	"strconv"
+	"strings"
+	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/spf13/cobra"
 
 	"mtmledger/ledger"
 	"mtmledger/testnet"
@@ -28,4 +31,22 @@ func signStatement(ts *testscript.TestScript, neg bool, args []string) {
 	})
 	ts.Check(err)
 	ts.Check(os.WriteFile(ts.MkAbs(args[4]), signed.Bytes(), 0o600))
+}
+
+// TestHelp: every command that does something says what and has an example that calls
+// it.
+func TestHelp(t *testing.T) {
+	var check func(cmd *cobra.Command)
+	check = func(cmd *cobra.Command) {
+		for _, sub := range cmd.Commands() {
+			check(sub)
+		}
+		if cmd.HasSubCommands() {
+			return
+		}
+		if cmd.Short == "" || !strings.Contains(cmd.Example, cmd.CommandPath()) {
+			t.Errorf("%s: short %q, example %q", cmd.CommandPath(), cmd.Short, cmd.Example)
+		}
+	}
+	check(newRoot())
 }

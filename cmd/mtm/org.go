@@ -130,13 +130,18 @@ sign an operation.`,
 
 // shownOrganisation is the JSON form of an organisation.
 type shownOrganisation struct {
-	Organisation crypto.ID `json:"organisation"`
-	Name         string    `json:"name"`
-	Threshold    uint64    `json:"threshold"`
-	Status       string    `json:"status"`
-	Member       bool      `json:"member"`
-	Admins       []string  `json:"admin_key_ids"`
-	AsOf         uint64    `json:"as_of_height"`
+	Organisation crypto.ID  `json:"organisation"`
+	Name         string     `json:"name"`
+	Threshold    uint64     `json:"threshold"`
+	Status       string     `json:"status"`
+	Member       bool       `json:"member"`
+	Admins       []adminKey `json:"admin_keys"`
+	AsOf         uint64     `json:"as_of_height"`
+}
+
+type adminKey struct {
+	KeyID string           `json:"key_id"`
+	Key   crypto.PublicKey `json:"key"`
 }
 
 func newOrgShow() *cobra.Command {
@@ -210,14 +215,21 @@ func (s *session) showOrganisations(ids []crypto.ID, members record.Members, hei
 		if err != nil {
 			return nil, err
 		}
-		o := shownOrganisation{id, row.Name, row.Threshold, row.Status.String(), members.Has(id), []string{}, out.AsOfHeight}
+		o := shownOrganisation{id, row.Name, row.Threshold, row.Status.String(), members.Has(id), []adminKey{}, out.AsOfHeight}
 		for _, r := range out.Results[1].Rows {
 			admins, err := record.ParseAdmins(r.Value)
 			if err != nil {
 				return nil, err
 			}
-			for _, k := range admins.Keys {
-				o.Admins = append(o.Admins, k.String())
+			for _, kid := range admins.Keys {
+				info, err := s.c.KeyInfo(s.ctx, id, kid)
+				if err != nil {
+					return nil, err
+				}
+				if info.Key.KeyID() != kid {
+					return nil, fmt.Errorf("the node gave another key than %s", kid)
+				}
+				o.Admins = append(o.Admins, adminKey{kid.String(), info.Key})
 			}
 		}
 		list = append(list, o)
