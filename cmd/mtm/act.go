@@ -27,6 +27,8 @@ const (
 	actJitter       = 24 * time.Hour
 	proposalLife    = 7 * 24 * time.Hour
 	provenPatience  = 45 * time.Second // more than the time between blocks of an idle ledger
+	settlePatience  = 5 * time.Second
+	sendPatience    = 20 * time.Second
 	provenPollEvery = 50 * time.Millisecond
 )
 
@@ -233,7 +235,7 @@ func (s *session) submit(body ledger.Body) (r recordedAs, err error) {
 	if err != nil {
 		return r, fmt.Errorf("sign: %w", err)
 	}
-	if err := s.c.Submit(s.ctx, signed.Bytes()); err != nil {
+	if err := s.send(signed.Bytes()); err != nil {
 		return r, err
 	}
 	result, err := s.c.Wait(s.ctx, ledger.TxHash(signed.Bytes()))
@@ -256,7 +258,41 @@ func (s *session) submit(body ledger.Body) (r recordedAs, err error) {
 	case ledger.Approve:
 		r.Proposal = &b.Proposal
 	}
+	s.settle(r.Height)
 	return r, nil
+}
+
+// send submits a transaction, and again while the node is busy or catching up.
+func (s *session) send(tx []byte) error {
+	deadline := time.Now().Add(sendPatience)
+	for {
+		err := s.c.Submit(s.ctx, tx)
+		if ledger.CodeOf(err) != ledger.CodeOverloaded || time.Now().After(deadline) {
+			return err
+		}
+		if err := sleep(s.ctx, provenPollEvery); err != nil {
+			return err
+		}
+	}
+}
+
+// settle waits a moment until the state after a height is signed for, so that the next
+// command sees what this one recorded. It is recorded in any case.
+func (s *session) settle(height uint64) {
+	ctx, cancel := context.WithTimeout(s.ctx, settlePatience)
+	defer cancel()
+	tick := time.NewTicker(provenPollEvery)
+	defer tick.Stop()
+	for {
+		if status, err := s.c.Status(ctx); err == nil && status.SignedHeight >= height {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
 }
 
 // explain adds to a refusal what to try, where the code's advice is not the best.
