@@ -79,18 +79,19 @@ func child(home string) error {
 	return n.Stop()
 }
 
-// childCommit commits a transaction; what is there already is fine.
+// childCommit commits a transaction; what is there already is fine. A block that
+// the crashed process had under way may be decided between Submit and the block
+// of this transaction, which is then refused in the block.
 func childCommit(ctx context.Context, n *Node, tx []byte) (ledger.TxResult, error) {
 	err := n.Client().Submit(ctx, tx)
+	var res ledger.TxResult
+	if err == nil {
+		if res, err = n.Client().Wait(ctx, ledger.TxHash(tx)); err == nil {
+			err = res.Code.Err()
+		}
+	}
 	if code := ledger.CodeOf(err); err != nil && (code == ledger.CodeExists || code == ledger.CodeReplayed) {
 		return ledger.TxResult{}, nil
-	}
-	if err != nil {
-		return ledger.TxResult{}, err
-	}
-	res, err := n.Client().Wait(ctx, ledger.TxHash(tx))
-	if err == nil {
-		err = res.Code.Err()
 	}
 	return res, err
 }
