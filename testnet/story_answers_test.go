@@ -278,6 +278,13 @@ func (a *auditor) keyOfReading() {
 		a.t.Fatal(err)
 	}
 	is(a, "by the certificate", finding.KeyID, old)
+	for i := range file {
+		file[i] ^= 0x10
+		if _, err := proof.Verify(file, a.root); err == nil {
+			a.t.Fatalf("byte %d of the certificate changed and accepted", i)
+		}
+		file[i] ^= 0x10
+	}
 }
 
 // doubtful: which statements of the compromised device are in doubt, and since when.

@@ -26,7 +26,7 @@ func deviceOps() []*cobra.Command {
 		deviceStatus("retire", "End a device for ever", func(d crypto.ID) ledger.Body { return ledger.Retire{Device: d} }),
 		newDeviceTransfer(), newDeviceCompromise(),
 		newDescribe("device", "mtm device describe --home ledger --device press-3 --set model=PX-9 --hex firmware=9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"),
-		newEnrolMany(),
+		newEnrolMany(), newDevicePossession(),
 	}
 }
 
@@ -371,4 +371,52 @@ func (s *session) readPossession(line string) (*ledger.Possession, error) {
 		return nil, err
 	}
 	return ledger.SignPossession(key, s.chain, s.m.Organisation.ID)
+}
+
+func newDevicePossession() *cobra.Command {
+	var (
+		home, device, organisation string
+		asJSON                     bool
+	)
+	cmd := &cobra.Command{
+		Use: "possession", Short: "Prove that a device holds its key, for an organisation's list",
+		Long: `Prints a proof of possession in base64: a line for mtm device enrol-many --list of the
+organisation that will own the device. The device's key is made if there is none, and
+stays where it is.`,
+		Example: "  mtm device possession --home edge --device press-3 --organisation ORGANISATION-ID >> fleet.txt",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if device == "" {
+				return usagef("--device is required")
+			}
+			m, err := openHome(home)
+			if err != nil {
+				return err
+			}
+			owner := m.Organisation.ID
+			if organisation != "" {
+				if owner, err = idFlag("organisation", organisation); err != nil {
+					return err
+				}
+			}
+			d, err := m.AddDevice(device)
+			if err != nil {
+				return err
+			}
+			key, err := m.DeviceKey(d)
+			if err != nil {
+				return err
+			}
+			p, err := ledger.SignPossession(key, m.Chain, owner)
+			if err != nil {
+				return err
+			}
+			text := base64.StdEncoding.EncodeToString(p.Bytes())
+			return report(cmd, asJSON, map[string]any{"device": d.ID, "organisation": owner, "possession": text}, text)
+		},
+	}
+	homeFlag(cmd, &home)
+	jsonFlag(cmd, &asJSON)
+	cmd.Flags().StringVar(&device, "device", "", "name of the device")
+	cmd.Flags().StringVar(&organisation, "organisation", "", "id of the organisation (default: that of --home)")
+	return cmd
 }
