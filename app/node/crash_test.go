@@ -59,22 +59,25 @@ func child(home string) error {
 			return err
 		}
 	}
-	s, err := n.Client().Stream(ctx, d.Stream)
-	if err != nil {
-		return err
-	}
-	d.Next = s.Mark + 1
-	for range childBatches {
-		first := d.Next
-		res, err := childCommit(ctx, n, l.Batch(d.Statement(2)))
+	for done := 0; done < childBatches; {
+		s, err := n.Client().Stream(ctx, d.Stream)
 		if err != nil {
 			return err
+		}
+		first := s.Mark + 1
+		res, err := childCommit(ctx, n, l.Batch(d.StatementAt(first, 2)))
+		if err != nil {
+			return err
+		}
+		if len(res.Indexes) == 0 {
+			continue // used: by what the crashed process had under way
 		}
 		h, err := n.Client().AppHash(ctx, res.Height)
 		if err != nil {
 			return err
 		}
 		fmt.Println("committed", first, res.Height, res.Indexes[0], hex.EncodeToString(h.AppHash[:]))
+		done++
 	}
 	return n.Stop()
 }
