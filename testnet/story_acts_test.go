@@ -34,7 +34,11 @@ func (s *story) transferred() {
 			}
 		}
 	}()
-	<-started
+	select {
+	case <-started:
+	case <-done:
+		s.t.FailNow()
+	}
 	body := ledger.TransferDevice{Device: press.id, To: s.orgs["B"].id, WithStreams: true}
 	if _, code := s.try(s.orgs["A"].key, s.orgs["A"].id, body); code != ledger.CodeNeedsProposal {
 		s.t.Errorf("a transfer without the receiver: %v", code)
