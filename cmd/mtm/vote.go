@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"os"
 	"time"
@@ -79,7 +81,7 @@ in the same block. An organisation that needs several keys runs this with each (
 type shownProposal struct {
 	Proposal  crypto.ID    `json:"proposal"`
 	Operation string       `json:"operation"`
-	Body      ledger.Body  `json:"body"`
+	Body      any          `json:"body"`
 	Proposer  crypto.ID    `json:"proposer"`
 	Expires   time.Time    `json:"expires"`
 	Status    string       `json:"status"` // open, expired or applied
@@ -117,7 +119,7 @@ func newVoteShow() *cobra.Command {
 			}
 			lines := []string{
 				fmt.Sprintf("%s by %s: %s at height %d", p.Operation, p.Proposer, p.Status, p.AsOf),
-				fmt.Sprintf("  %+v", p.Body),
+				"  " + compact(p.Body),
 			}
 			for _, v := range p.Approvals {
 				lines = append(lines, fmt.Sprintf("  approved by %s with key %s at height %d", v.Organisation, v.KeyID, v.Height))
@@ -147,10 +149,14 @@ func (s *session) showProposal(id crypto.ID) (p shownProposal, err error) {
 		Proposal: id, Proposer: row.Proposer, Expires: time.Unix(row.Expires, 0).UTC(), Status: "open", Decided: row.Decided,
 		Approvals: []approvedBy{}, AsOf: out.AsOfHeight,
 	}
-	if p.Body, err = ledger.ParseBody(row.Body); err != nil {
+	body, err := ledger.ParseBody(row.Body)
+	if err != nil {
 		return p, err
 	}
-	p.Operation = p.Body.Kind().String()
+	p.Operation = body.Kind().String()
+	if p.Body, err = plain(body); err != nil {
+		return p, err
+	}
 	switch {
 	case row.Status == record.ProposalApplied:
 		p.Status = "applied"
@@ -167,4 +173,41 @@ func (s *session) showProposal(id crypto.ID) (p shownProposal, err error) {
 		}
 	}
 	return p, nil
+}
+
+// plain is the body as JSON has it, without the signed messages in it.
+func plain(body ledger.Body) (v any, err error) {
+	b, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.UseNumber()
+	if err := d.Decode(&v); err != nil {
+		return nil, err
+	}
+	return withoutMessages(v), nil
+}
+
+func withoutMessages(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		delete(v, "Sign1")
+		for k := range v {
+			v[k] = withoutMessages(v[k])
+		}
+	case []any:
+		for i := range v {
+			v[i] = withoutMessages(v[i])
+		}
+	}
+	return v
+}
+
+func compact(v any) string {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err.Error()
+	}
+	return string(b)
 }
