@@ -396,10 +396,10 @@ func TestCallsOutOfOrder(t *testing.T) {
 	}
 }
 
-// TestDeterminism gives two applications the same random blocks, one of them
+// TestRestarts gives two applications the same random blocks, one of them
 // restarted now and then with other numbers of workers, and CheckTx before
 // some: their app hashes agree at every height.
-func TestDeterminism(t *testing.T) {
+func TestRestarts(t *testing.T) {
 	l := ledgertest.New(t)
 	a, b := newChain(t, l), newChain(t, l)
 	rng := rand.New(rand.NewPCG(1, 2))
