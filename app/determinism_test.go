@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -48,6 +49,7 @@ type replica struct {
 	MemTable uint64 // bytes
 	Restarts int    // one in this many blocks follows a restart; 0: none
 	Pool     int    // one in this many blocks was seen in pool and proposal before; 0: none
+	Crashes  int    // one in this many restarts is a crash, which loses what was not synced; 0: none
 	Seed     uint64 // of the restarts
 	Drop     uint64 // height at which the last transaction is left out; 0: none
 }
@@ -66,6 +68,7 @@ type outcomes struct {
 	Database [32]byte            // of every key and value at the end
 	Keys     int
 	Restarts int
+	Repeated int // blocks that were lost by crashes and applied again
 }
 
 // TestDeterminism: two processes that apply the same 10,000 random blocks, on databases
@@ -98,10 +101,10 @@ func TestDeterminism(t *testing.T) {
 
 	begin = time.Now()
 	plain := replica{Name: "plain", Procs: 1, Workers: 1, Cache: 64 << 20, MemTable: 32 << 20}
-	busy := replica{Name: "busy", Procs: 4, Workers: 3, Cache: 64 << 10, MemTable: 256 << 10, Restarts: 100, Pool: 4}
+	busy := replica{Name: "busy", Procs: 4, Workers: 3, Cache: 64 << 10, MemTable: 512 << 10, Restarts: 100, Crashes: 10, Pool: 8}
 	got := runReplicas(t, dir, file, blocks, seed, plain, busy)
-	t.Logf("applied in %v; %d and %d restarts; %d rows in the database",
-		time.Since(begin).Round(time.Millisecond), got[0].Restarts, got[1].Restarts, got[0].Keys)
+	t.Logf("applied in %v; %d and %d restarts, %d blocks repeated; %d rows in the database",
+		time.Since(begin).Round(time.Millisecond), got[0].Restarts, got[1].Restarts, got[1].Repeated, got[0].Keys)
 	if h := firstDifference(got[0].Heights, got[1].Heights); h >= 0 {
 		t.Fatalf("seed %d: height %d differs: app hashes %x and %x", seed, h, got[0].Heights[h].AppHash, got[1].Heights[h].AppHash)
 	}
@@ -111,8 +114,8 @@ func TestDeterminism(t *testing.T) {
 	if n := len(got[0].Heights); n != blocks+1 {
 		t.Fatalf("%d heights compared, want %d", n, blocks+1)
 	}
-	if got[0].Restarts != 0 || got[1].Restarts < blocks/200 {
-		t.Errorf("%d and %d restarts", got[0].Restarts, got[1].Restarts)
+	if got[0].Restarts != 0 || got[1].Restarts < blocks/200 || (!testing.Short() && got[1].Repeated == 0) {
+		t.Errorf("%d and %d restarts, %d blocks repeated", got[0].Restarts, got[1].Restarts, got[1].Repeated)
 	}
 	requireEverything(t, got[0])
 	requireDifference(t, dir, file, seed, s, got[0].Heights)
@@ -229,7 +232,7 @@ func runReplicas(t *testing.T, dir, file string, blocks int, seed uint64, list .
 
 // runReplica is what the process of a replica does.
 func runReplica(t *testing.T, settings string) {
-	p := &process{t: t, fs: vfs.NewMem()}
+	p := &process{t: t, fs: vfs.NewCrashableMem()}
 	if err := json.Unmarshal([]byte(settings), &p.replica); err != nil {
 		t.Fatal(err)
 	}
@@ -238,7 +241,7 @@ func runReplica(t *testing.T, settings string) {
 	p.open()
 	p.genesis()
 	for h := 1; h <= p.Blocks; h++ {
-		if p.oneIn(p.Restarts) {
+		if h > 1 && p.oneIn(p.Restarts) {
 			p.restart(h)
 		}
 		p.block(h)
@@ -255,7 +258,7 @@ type process struct {
 	t   *testing.T
 	s   scenario
 	rng *rand.Rand
-	fs  vfs.FS
+	fs  *vfs.MemFS
 	e   *store.Engine
 	st  *store.State
 	app *App
@@ -301,27 +304,44 @@ func (p *process) genesis() {
 	}
 	res, err := p.app.InitChain(p.t.Context(), req)
 	p.must(err)
-	p.out.Heights = append(p.out.Heights, outcome{AppHash: [32]byte(res.AppHash)})
+	p.out.Heights = []outcome{{AppHash: [32]byte(res.AppHash)}}
 }
 
 // restart ends the application before a height, half the time after it executed the
-// block without committing it, and opens it again on what is stored.
+// block without committing it, and opens it again on what is stored. After a crash the
+// blocks that were lost are applied again, as CometBFT does.
 func (p *process) restart(h int) {
 	p.t.Helper()
 	if p.oneIn(2) {
 		_, err := p.app.FinalizeBlock(p.t.Context(), p.request(h))
 		p.must(err)
 	}
+	disk := p.fs
+	if p.oneIn(p.Crashes) {
+		disk = p.fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: p.rng.IntN(100), RNG: p.rng})
+	}
+	crashed := disk != p.fs
 	p.close()
+	p.fs = disk
 	p.open()
 	p.out.Restarts++
-	if h == 1 {
-		return // after the genesis alone CometBFT begins anew
-	}
 	info, err := p.app.Info(p.t.Context(), &abci.RequestInfo{})
 	p.must(err)
-	if info.LastBlockHeight != int64(h-1) || [32]byte(info.LastBlockAppHash) != p.out.Heights[h-1].AppHash {
-		p.t.Fatalf("restarted before height %d at height %d with app hash %x", h, info.LastBlockHeight, info.LastBlockAppHash)
+	at, before := int(info.LastBlockHeight), p.out.Heights
+	if at >= h || at < h-1 && !crashed || at > 0 && [32]byte(info.LastBlockAppHash) != before[at].AppHash {
+		p.t.Fatalf("restarted before height %d at height %d with app hash %x", h, at, info.LastBlockAppHash)
+	}
+	if at == 0 {
+		p.genesis() // CometBFT repeats it then
+	} else {
+		p.out.Heights = slices.Clone(before[:at+1])
+	}
+	for again := at + 1; again < h; again++ {
+		p.block(again)
+		p.out.Repeated++
+	}
+	if d := firstDifference(before, p.out.Heights); d >= 0 {
+		p.t.Fatalf("applied again after a crash, height %d differs", d)
 	}
 }
 
