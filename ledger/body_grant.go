@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"errors"
+	"fmt"
 
 	"mtmledger/crypto"
 	"mtmledger/internal/dcbor"
@@ -16,6 +17,19 @@ const (
 	RightDerive     Rights = 2 // to compute readings of a stream from them
 	RightReadDerive Rights = RightRead | RightDerive
 )
+
+// String returns read, derive or read+derive.
+func (r Rights) String() string {
+	switch r {
+	case RightRead:
+		return "read"
+	case RightDerive:
+		return "derive"
+	case RightReadDerive:
+		return "read+derive"
+	}
+	return fmt.Sprintf("rights_%d", uint64(r))
+}
 
 // Grant permits a principal to use readings of a stream. The actor is the
 // organisation that owns the stream. The grant's id is the first half of the

@@ -6,11 +6,13 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"math"
 	"reflect"
 	"strings"
 	"unicode"
 
 	"mtmledger/crypto"
+	"mtmledger/ledger"
 	"mtmledger/ledger/record"
 )
 
@@ -73,9 +75,27 @@ var rowShapes = []rowShape{
 	{record.FamilyOrganisationValidator, "organisation", "validator", subID, anyValue(record.ParseSince)},
 	{record.FamilyMisbehaviour, "validator", "at_height", subNumber, anyValue(record.ParseMisbehaviour)},
 	{record.FamilyValidatorSet, "", "from_height", subNumber, anyValue(record.ParseValidatorSet)},
-	{record.FamilyProposal, "proposal", "", subNone, anyValue(record.ParseProposal)},
+	{record.FamilyProposal, "proposal", "", subNone, anyValue(parseProposal)},
 	{record.FamilyApproval, "proposal", "organisation", subID, anyValue(record.ParseApprovals)},
 	{record.FamilyAccess, "grantee", "stream", subID, anyValue(record.ParseAccess)},
+}
+
+// proposal is a proposal's row with its body in words.
+type proposal struct {
+	Proposer crypto.ID
+	Expires  int64
+	Status   record.ProposalStatus
+	Decided  uint64
+	Body     ledger.Body
+}
+
+func parseProposal(b []byte) (proposal, error) {
+	row, err := record.ParseProposal(b)
+	if err != nil {
+		return proposal{}, err
+	}
+	body, err := ledger.ParseBody(row.Body)
+	return proposal{row.Proposer, row.Expires, row.Status, row.Decided, body}, err
 }
 
 func shapeOf(f record.Family) (rowShape, bool) {
@@ -153,10 +173,18 @@ func structFields(v reflect.Value) Fields {
 }
 
 // timeFields are the fields of values that hold microseconds since the Unix epoch.
-var timeFields = map[string]bool{"time": true, "from": true, "until": true, "expires": true}
+var timeFields = map[string]bool{"time": true, "from": true, "until": true}
+
+// secondFields are those that hold seconds.
+var secondFields = map[string]bool{"expires": true}
 
 // display returns the form of a value that JSON and text show.
 func display(name string, v reflect.Value) any {
+	if v.Kind() == reflect.Interface {
+		if body, ok := v.Interface().(ledger.Body); ok {
+			return append(Fields{{"kind", body.Kind().String()}}, structFields(reflect.ValueOf(body))...)
+		}
+	}
 	switch x := v.Interface().(type) {
 	case [32]byte:
 		return HexDigest(x)
@@ -169,6 +197,9 @@ func display(name string, v reflect.Value) any {
 	case int64:
 		if timeFields[name] {
 			return Micros(x)
+		}
+		if secondFields[name] && x <= math.MaxInt64/1_000_000 {
+			return Micros(x * 1_000_000)
 		}
 		return x
 	}
