@@ -106,7 +106,8 @@ func TestDeterminism(t *testing.T) {
 	t.Logf("applied in %v; %d and %d restarts, %d blocks repeated; %d rows in the database",
 		time.Since(begin).Round(time.Millisecond), got[0].Restarts, got[1].Restarts, got[1].Repeated, got[0].Keys)
 	if h := firstDifference(got[0].Heights, got[1].Heights); h >= 0 {
-		t.Fatalf("seed %d: height %d differs: app hashes %x and %x", seed, h, got[0].Heights[h].AppHash, got[1].Heights[h].AppHash)
+		a, b := got[0].Heights[h], got[1].Heights[h]
+		t.Fatalf("seed %d: height %d differs: app hashes %x and %x, results %v and %v", seed, h, a.AppHash, b.AppHash, a.Results, b.Results)
 	}
 	if got[0].Database != got[1].Database || got[0].Keys != got[1].Keys {
 		t.Fatalf("seed %d: same app hashes, but databases of %d and %d rows differ", seed, got[0].Keys, got[1].Keys)
