@@ -105,7 +105,7 @@ file, which mtm verify and mtm-verify check offline.`
 	for _, s := range subjects {
 		cmd.AddCommand(newSubject(s))
 	}
-	cmd.AddCommand(newCover(), newEntries())
+	cmd.AddCommand(newCover(), newEntries(), newLineage())
 	return cmd
 }
 
@@ -136,15 +136,24 @@ func newSubject(s subject) *cobra.Command {
 }
 
 func newCover() *cobra.Command {
-	a := new(asking)
+	a, times := new(asking), new(timeRange)
 	cmd := &cobra.Command{
 		Use: "cover", Short: "The statements of a range of a stream, and what is missing, proven complete",
-		Example: "  mtm query cover --home ledger --stream cpu --first 1 --last 500",
+		Long: `With --first and --last, every number of a range. With times, the statements that
+were committed from --from-time to --to-time, both included: every number that the
+stream uses is verified, at one height, and statements are chosen by the proven time
+of their block. --declared-from and --declared-to then choose among their readings
+by the time that the device declared, which is its word: nobody proved it.`,
+		Example: `  mtm query cover --home ledger --stream cpu --first 1 --last 500
+  mtm query cover --home ledger --stream cpu --from-time 2027-01-01T00:00:00Z --to-time 2027-01-02T00:00:00Z`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if times.given() {
+				return times.run(cmd, a)
+			}
 			return a.run(cmd, func(m *testnet.Manifest) (client.AnswerRequest, error) {
 				id, err := a.resolve(m, "stream")
 				if err == nil && (a.first == 0 || a.last < a.first) {
-					err = usagef("--first and --last are required; numbers begin at 1")
+					err = usagef("--first and --last are required, or times; numbers begin at 1")
 				}
 				return client.AnswerRequest{Cover: &client.RangeRequest{Stream: id, First: a.first, Last: a.last}}, err
 			})
@@ -153,7 +162,8 @@ func newCover() *cobra.Command {
 	a.flags(cmd)
 	cmd.Flags().StringVar(&a.of, "stream", "", "name or id of the stream (required)")
 	cmd.Flags().Uint64Var(&a.first, "first", 1, "first number")
-	cmd.Flags().Uint64Var(&a.last, "last", 0, "last number (required)")
+	cmd.Flags().Uint64Var(&a.last, "last", 0, "last number (required without times; with them: the last one used)")
+	times.flags(cmd)
 	return cmd
 }
 
@@ -180,11 +190,15 @@ func newEntries() *cobra.Command {
 }
 
 func (a *asking) flags(cmd *cobra.Command) {
+	a.readFlags(cmd)
+	cmd.Flags().BoolVar(&a.pin, "pin", false, "let the node hold the height until all pages are read")
+}
+
+func (a *asking) readFlags(cmd *cobra.Command) {
 	a.target.flags(cmd)
 	jsonFlag(cmd, &a.json)
 	cmd.Flags().StringVar(&a.trust, "trust", "", "file with the trust root (default: trust.json in --home)")
 	cmd.Flags().StringVar(&a.out, "out", "", "file to keep the proof in; further pages get .2, .3 ... appended")
-	cmd.Flags().BoolVar(&a.pin, "pin", false, "let the node hold the height until all pages are read")
 	cmd.Flags().DurationVar(&a.patience, "wait", 10*time.Second, "how long to wait for a signed state")
 }
 
@@ -249,25 +263,19 @@ func (a *asking) root() (proof.TrustRoot, error) {
 	return proof.ParseTrustRoot(pinned)
 }
 
-// pages asks until nothing is left, and checks that the pages join.
-func (a *asking) pages(ctx context.Context, c answerClient, q client.AnswerRequest, root proof.TrustRoot) ([]*proof.Answered, error) {
-	ctx, cancel := context.WithTimeout(ctx, max(a.patience, time.Second))
-	defer cancel()
-	if a.pin {
-		pin, err := patiently(ctx, func() (client.Pin, error) { return c.Pin(ctx) })
-		if err != nil {
-			return nil, err
-		}
-		q.Pin = pin.ID
-		defer c.Unpin(context.WithoutCancel(ctx), pin.ID)
-	}
+// asker asks one question and verifies that the answer is sound and one to it.
+type asker func(ctx context.Context, q client.AnswerRequest) (*proof.Answered, error)
+
+// asker returns what asks a node.
+func (a *asking) asker(c answerClient, root proof.TrustRoot) (asker, error) {
 	v, err := proof.NewVerifier(root)
 	if err != nil {
 		return nil, err
 	}
-	whole := q
-	var pages []*proof.Answered
-	for more := true; more; {
+	kept := 0
+	return func(ctx context.Context, q client.AnswerRequest) (*proof.Answered, error) {
+		ctx, cancel := context.WithTimeout(ctx, max(a.patience, time.Second))
+		defer cancel()
 		file, err := patiently(ctx, func() ([]byte, error) { return c.Answer(ctx, q) })
 		if err != nil {
 			return nil, err
@@ -279,7 +287,68 @@ func (a *asking) pages(ctx context.Context, c answerClient, q client.AnswerReque
 		if err := answersTo(q, page); err != nil {
 			return nil, err
 		}
-		if err := a.keep(file, len(pages)); err != nil {
+		kept++
+		return page, a.keep(file, kept-1)
+	}, nil
+}
+
+// hold lets the node hold a height; end lets it go.
+func (a *asking) hold(ctx context.Context, c answerClient) (pin crypto.ID, end func(), err error) {
+	waiting, cancel := context.WithTimeout(ctx, max(a.patience, time.Second))
+	defer cancel()
+	p, err := patiently(waiting, func() (client.Pin, error) { return c.Pin(waiting) })
+	return p.ID, func() { _ = c.Unpin(context.WithoutCancel(ctx), p.ID) }, err
+}
+
+// pinned runs do with an asker whose answers are all about one height.
+func (a *asking) pinned(cmd *cobra.Command, do func(*testnet.Manifest, asker) error) error {
+	root, err := a.root()
+	if err != nil {
+		return err
+	}
+	m, c, done, err := a.connect(cmd.Context())
+	if err != nil {
+		return err
+	}
+	defer done()
+	node, ok := c.(answerClient)
+	if !ok {
+		return fmt.Errorf("this client can't ask for answers")
+	}
+	ask, err := a.asker(node, root)
+	if err != nil {
+		return err
+	}
+	pin, end, err := a.hold(cmd.Context(), node)
+	if err != nil {
+		return err
+	}
+	defer end()
+	return do(m, func(ctx context.Context, q client.AnswerRequest) (*proof.Answered, error) {
+		q.Pin = pin
+		return ask(ctx, q)
+	})
+}
+
+// pages asks until nothing is left, and checks that the pages join.
+func (a *asking) pages(ctx context.Context, c answerClient, q client.AnswerRequest, root proof.TrustRoot) ([]*proof.Answered, error) {
+	ask, err := a.asker(c, root)
+	if err != nil {
+		return nil, err
+	}
+	if a.pin {
+		pin, end, err := a.hold(ctx, c)
+		if err != nil {
+			return nil, err
+		}
+		defer end()
+		q.Pin = pin
+	}
+	whole := q
+	var pages []*proof.Answered
+	for more := true; more; {
+		page, err := ask(ctx, q)
+		if err != nil {
 			return nil, err
 		}
 		pages = append(pages, page)

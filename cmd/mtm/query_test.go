@@ -1,12 +1,19 @@
 package main
 
 import (
+	"strconv"
 	"testing"
+	"time"
+
+	mqtt "github.com/eclipse/paho.mqtt.golang"
+	"github.com/rogpeppe/go-internal/testscript"
 
 	"mtmledger/app/client"
 	"mtmledger/crypto"
+	"mtmledger/ledger"
 	"mtmledger/ledger/proof"
 	"mtmledger/ledger/record"
+	"mtmledger/testnet"
 )
 
 // TestAnswersTo: a sound answer to another question is refused.
@@ -55,6 +62,83 @@ func TestAnswersTo(t *testing.T) {
 	for _, tt := range tests {
 		if err := answersTo(tt.q, tt.page); (err == nil) != tt.want {
 			t.Errorf("%s: %v", tt.name, err)
+		}
+	}
+}
+
+// derive publishes a statement of one reading that was computed from readings of
+// another stream, signed by the stream's device.
+func derive(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 7 {
+		ts.Fatalf("usage: derive ADDRESS HOME STREAM NUMBER INPUT FIRST LAST")
+	}
+	m, err := testnet.Load(ts.MkAbs(args[1]))
+	ts.Check(err)
+	d, s, err := m.Stream(args[2])
+	ts.Check(err)
+	_, from, err := m.Stream(args[4])
+	ts.Check(err)
+	key, err := m.DeviceKey(&d)
+	ts.Check(err)
+	var n [3]uint64
+	for i, text := range []string{args[3], args[5], args[6]} {
+		n[i], err = strconv.ParseUint(text, 10, 63)
+		ts.Check(err)
+	}
+	signed, err := ledger.SignStatement(key, ledger.Statement{
+		Device: d.ID, Stream: s.ID, First: n[0], Readings: []ledger.Reading{{Content: []byte("mean")}},
+		Inputs: []ledger.Input{{Stream: from.ID, First: n[1], Last: n[2]}},
+	})
+	ts.Check(err)
+	o := mqtt.NewClientOptions().AddBroker("tcp://" + args[0]).SetProtocolVersion(4).SetClientID("derive").
+		SetConnectRetry(true).SetConnectRetryInterval(50 * time.Millisecond)
+	c := mqtt.NewClient(o)
+	defer c.Disconnect(100)
+	ts.Check(done(c.Connect(), "connect"))
+	ts.Check(done(c.Publish(ledger.UpTopic(d.ID, s.ID), 1, false, signed.Bytes()), "publish"))
+}
+
+// TestTimeRange: statements are chosen by committed, readings by declared time.
+func TestTimeRange(t *testing.T) {
+	entry := func(first uint64, committed proof.Micros, declared ...int64) proof.CoverPart {
+		s := &ledger.Statement{First: first}
+		for _, d := range declared {
+			s.Readings = append(s.Readings, ledger.Reading{Time: d})
+		}
+		return proof.CoverPart{Kind: proof.CoverStatement, First: first, Last: s.Last(), Entry: &proof.Entry{Time: committed, Statement: s}}
+	}
+	c := &proof.Cover{Parts: []proof.CoverPart{
+		entry(1, 99e6, 90e6), entry(2, 100e6, 90e6, 95e6), entry(4, 150e6, 0),
+		{Kind: proof.CoverMissing, First: 5, Last: 6}, entry(7, 200e6, 180e6, 190e6, 300e6), entry(10, 200e6+1, 190e6),
+	}}
+	const from, to = "1970-01-01T00:01:40Z", "1970-01-01T00:03:20Z"
+	for _, tt := range []struct {
+		texts                [4]string
+		statements, readings int
+	}{
+		{[4]string{from, to}, 3, 6},
+		{[4]string{from, from}, 1, 2},
+		{[4]string{to, to}, 1, 3},
+		{[4]string{from, to, "1970-01-01T00:01:35Z"}, 2, 4},
+		{[4]string{from, to, "", "1970-01-01T00:01:35Z"}, 1, 2},
+		{[4]string{from, to, "1970-01-01T00:01:35Z", "1970-01-01T00:03:00Z"}, 2, 2},
+	} {
+		r, out := timeRange{texts: tt.texts}, timed{}
+		if err := r.parse(); err != nil {
+			t.Fatal(err)
+		}
+		r.choose(&out, c)
+		readings := 0
+		for _, s := range out.Statements {
+			readings += len(s.Readings)
+		}
+		if len(out.Statements) != tt.statements || readings != tt.readings || out.Verified != 5 || out.Missing != 2 {
+			t.Errorf("%v: %d statements, %d readings, %d verified, %d missing", tt.texts, len(out.Statements), readings, out.Verified, out.Missing)
+		}
+	}
+	for _, texts := range [][4]string{{from}, {"", to}, {to, from}, {from, to, to, from}, {"", "", from}, {"yesterday", to}} {
+		if err := (&timeRange{texts: texts}).parse(); err == nil {
+			t.Errorf("%v: taken", texts)
 		}
 	}
 }

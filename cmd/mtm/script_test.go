@@ -21,7 +21,8 @@ func TestMain(m *testing.M) {
 // TestScript runs the scripts of testdata/script: every command, refusals
 // included. Commands of their own: exits CODE PROGRAM..., eventually PROGRAM...,
 // address NAME (a free address on loopback), publish ADDRESS TOPIC TEXT,
-// statement HOME STREAM NUMBER TEXT FILE (signed by the stream's device).
+// statement HOME STREAM NUMBER TEXT FILE (signed by the stream's device), derive
+// ADDRESS HOME STREAM NUMBER INPUT FIRST LAST (a derived statement, published).
 func TestScript(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
@@ -33,6 +34,7 @@ func TestScript(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "eventually": eventually, "address": address, "publish": publish, "statement": signStatement,
+			"derive": derive,
 		},
 	})
 }
