@@ -36,7 +36,6 @@ type generator struct {
 	streams []*genStream
 	grants  []genGrant
 	guests  []*simtest.Organisation // admitted after the genesis
-	spare   []*simtest.Organisation // not admitted yet
 	named   int                     // names made so far
 	old     [][]byte                // some transactions of earlier blocks
 
