@@ -262,14 +262,19 @@ func (c BenchConfig) binary() string {
 func (s *samples) follow(ctx context.Context, out io.Reader, node *client.Remote) error {
 	lines := bufio.NewScanner(out)
 	lines.Buffer(nil, 1<<20)
+	var err error
 	for lines.Scan() {
 		switch line := lines.Text(); line {
 		case "begin":
 			s.begin = s.take()
-			s.from, _ = node.Height(ctx) // an unanswered question shows as no blocks
+			if s.from, err = askHeight(ctx, node); err != nil {
+				return err
+			}
 		case "end":
 			s.end = s.take()
-			s.to, _ = node.Height(ctx)
+			if s.to, err = askHeight(ctx, node); err != nil {
+				return err
+			}
 		default:
 			if err := json.Unmarshal(lines.Bytes(), &s.result); err != nil {
 				return fmt.Errorf("testnet: load said %q: %w", line, err)
@@ -278,6 +283,26 @@ func (s *samples) follow(ctx context.Context, out io.Reader, node *client.Remote
 	}
 	return lines.Err()
 }
+
+// askHeight asks a node that may be too busy to answer at once.
+func askHeight(ctx context.Context, node *client.Remote) (uint64, error) {
+	ctx, cancel := context.WithTimeout(ctx, heightWait)
+	defer cancel()
+	for {
+		height, err := node.Height(ctx)
+		if err == nil {
+			return height, nil
+		}
+		select {
+		case <-ctx.Done():
+			return 0, fmt.Errorf("testnet: height while measuring: %w", err)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// heightWait bounds how long a busy node may take to tell its height.
+const heightWait = 10 * time.Second
 
 // folderSize is how many bytes the files below a folder hold.
 func folderSize(dir string) int64 {
