@@ -1,11 +1,11 @@
 # make test   installs the system packages the tests use (where it can), runs all tests
 # make lint   gofmt, go vet, staticcheck, govulncheck
-# make fuzz   every fuzz target for FUZZTIME each
+# make fuzz   every fuzz target for FUZZTIME each: inputs (2000x) or a time (30m)
 # make soak   50 rounds of kill -9 and the long random tests
 # make bench  the ledger's speed on this machine, with the baseline
 
 GO         ?= go
-FUZZTIME   ?= 10s
+FUZZTIME   ?= 2000x
 SOAK       ?= 50
 BENCHTIME  ?= 20s
 TESTFLAGS  ?=
