@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -45,6 +46,7 @@ type Clients struct {
 	pool  atomic.Pointer[pool]
 	jobs  chan *job
 	bytes atomic.Int64
+	alone atomic.Bool
 	quit  chan struct{}
 	wg    sync.WaitGroup
 	once  sync.Once
@@ -87,6 +89,12 @@ func (c *Clients) NewABCIClient() (abcicli.Client, error) {
 	cl.BaseService = *service.NewBaseService(nil, "ledger", cl)
 	return cl, nil
 }
+
+// RefusePeers makes CometBFT refuse every new peer from now on. A node that stops
+// calls it first: CometBFT's switch stops before its listener does, and a peer that
+// comes in between is never closed. As long as this process lived, the others would
+// take that dead connection for the node and turn away its next run.
+func (c *Clients) RefusePeers() { c.alone.Store(true) }
 
 // Close ends the workers. Transactions still waiting get no answer.
 func (c *Clients) Close() {
@@ -200,6 +208,21 @@ func (cl *abciClient) Flush(context.Context) error { return nil }
 
 func (cl *abciClient) Echo(_ context.Context, msg string) (*abci.ResponseEcho, error) {
 	return &abci.ResponseEcho{Message: msg}, nil
+}
+
+// filterPath begins the questions of CometBFT whether it may take a peer
+// (its setting FilterPeers).
+const filterPath = "/p2p/filter/"
+
+// Query answers those about peers itself.
+func (cl *abciClient) Query(ctx context.Context, req *abci.RequestQuery) (*abci.ResponseQuery, error) {
+	if !strings.HasPrefix(req.Path, filterPath) {
+		return cl.Application.Query(ctx, req)
+	}
+	if cl.c.alone.Load() {
+		return &abci.ResponseQuery{Code: uint32(ledger.CodeOverloaded), Log: "this node is stopping"}, nil
+	}
+	return &abci.ResponseQuery{}, nil
 }
 
 // SetResponseCallback is for rechecks, which this node doesn't do.

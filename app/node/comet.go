@@ -26,6 +26,7 @@ func cometConfig(c Config) *cfg.Config {
 	cc.SetRoot(c.Home)
 	cc.Moniker = c.Name
 	cc.DBPath = "data"
+	cc.FilterPeers = true // see app.Clients.RefusePeers
 	cc.RPC.ListenAddress = ""
 	if c.RPCListen != Off {
 		cc.RPC.ListenAddress = "tcp://" + c.RPCListen

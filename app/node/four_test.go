@@ -2,7 +2,6 @@ package node
 
 import (
 	"fmt"
-	"os"
 	"testing"
 	"time"
 
@@ -53,13 +52,7 @@ func (c Config) copyTo(to *Config) { *to = c }
 
 // TestFourValidators: four nodes commit the same app hash at every height; one
 // that was away catches up; certificates carry three votes.
-//
-// Four nodes in one process sometimes stop before their first blocks, for a reason
-// not found yet; as processes of their own they don't (testnet.TestFourValidators).
 func TestFourValidators(t *testing.T) {
-	if os.Getenv("MTM_FOUR_IN_PROCESS") == "" {
-		t.Skip("SKIPPED LOUDLY: four nodes in one process may stall, cause unknown; MTM_FOUR_IN_PROCESS=1 runs it")
-	}
 	l := ledgertest.New(t)
 	cfgs := fourHomes(t, l)
 	var nodes []*Node

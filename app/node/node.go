@@ -184,6 +184,9 @@ func (n *Node) newComet(ctx context.Context, doc *types.GenesisDoc) (err error) 
 	if err != nil {
 		return fmt.Errorf("node: %w", err)
 	}
+	if err := keepEarly(n.comet); err != nil {
+		return err
+	}
 	chain, err := newChain(doc.ChainID, n.comet.BlockStore(), sm.NewStore(n.engine.DB("state"), sm.StoreOptions{}), n.state)
 	if err != nil {
 		return err
@@ -194,7 +197,20 @@ func (n *Node) newComet(ctx context.Context, doc *types.GenesisDoc) (err error) 
 }
 
 // database gives CometBFT its key space of the node's one database.
-func (n *Node) database(c *cfg.DBContext) (dbm.DB, error) { return n.engine.DB(c.ID), nil }
+func (n *Node) database(c *cfg.DBContext) (dbm.DB, error) { return closing{n.engine.DB(c.ID)}, nil }
+
+// closing is a database that reads as empty once it is closed. Goroutines of
+// CometBFT's reactors outlive its Stop by up to a second; its block store panics on
+// any error, and takes a missing value well.
+type closing struct{ *store.DB }
+
+func (d closing) Get(key []byte) ([]byte, error) {
+	value, err := d.DB.Get(key)
+	if errors.Is(err, store.ErrClosed) {
+		return nil, nil
+	}
+	return value, err
+}
 
 // fail ends the node because of err, if nothing else has.
 func (n *Node) fail(err error) {
@@ -241,6 +257,7 @@ func (n *Node) height() uint64 {
 // committed without a sync are made durable; without that they'd be replayed.
 func (n *Node) close() error {
 	if n.comet != nil && n.comet.IsRunning() {
+		n.clients.RefusePeers()
 		if err := n.comet.Stop(); err != nil {
 			n.log.Error("stopping CometBFT", "error", err)
 		}

@@ -15,9 +15,8 @@ import (
 	"mtmledger/ledger/proof"
 )
 
-// testTime bounds everything a test waits for. Four nodes that find each other while
-// other tests run have taken more than a minute.
-const testTime = 4 * time.Minute
+// testTime bounds everything a test waits for.
+const testTime = 2 * time.Minute
 
 // newHome makes a home of the test ledger, with this node as the validator.
 func newHome(t testing.TB, l *ledgertest.Ledger) string {
