@@ -103,3 +103,27 @@ func TestQuotas(t *testing.T) {
 		t.Errorf("after a block: %v", err)
 	}
 }
+
+// TestRemovedBridge: what waits in the pool when its bridge is removed is refused by name,
+// not proposed, and a proposal with it is rejected; in the block of the removal it counts.
+func TestRemovedBridge(t *testing.T) {
+	l := ledgertest.New(t)
+	c := newChain(t, l)
+	d := c.device("press")
+	waits, later := l.Batch(d.Statement(1)), l.Batch(d.Statement(1))
+	if code := c.check(waits); code != ledger.CodeOK || !c.process(waits) {
+		t.Fatal(code)
+	}
+	if res := c.block(l.Operation(now, ledger.RemoveBridge{Bridge: l.BridgeID}), later); res[0].Code != ledger.CodeOK || res[1].Code != ledger.CodeOK {
+		t.Fatal(res)
+	}
+	if len(c.prepare(1<<20, waits)) != 0 || c.process(waits) {
+		t.Error("a removed bridge's batch in a proposal")
+	}
+	if code := c.check(waits); code != ledger.CodeRetired {
+		t.Errorf("checked again: %v", code)
+	}
+	if code := c.block(waits)[0].Code; code != ledger.CodeRetired {
+		t.Errorf("in a block: %v", code)
+	}
+}

@@ -38,6 +38,9 @@ func (g *generator) operation() []byte {
 	case 3, 4:
 		return g.openStream(d)
 	case 5:
+		if len(g.c.Bridges) > 8 && g.oneIn(3) {
+			return g.removeBridge()
+		}
 		return g.enrolBridge()
 	case 6, 7:
 		return g.rotate(d, owner)
@@ -119,6 +122,17 @@ func (g *generator) enrolBridge() []byte {
 		}
 	})
 	return g.by(o, ledger.EnrolBridge{Possession: g.c.Possession(b.Key, o.ID)})
+}
+
+// removeBridge ends one of the later bridges, which is used on now and then.
+func (g *generator) removeBridge() []byte {
+	b := oneOf(g, g.c.Bridges[5:])
+	if !g.oneIn(4) {
+		g.after = append(g.after, func() {
+			g.c.Bridges = slices.DeleteFunc(g.c.Bridges, func(other *simtest.Bridge) bool { return other == b })
+		})
+	}
+	return g.by(b.Organisation, ledger.RemoveBridge{Bridge: b.ID})
 }
 
 // rotate gives a device another key, by its old one or by its owner's.

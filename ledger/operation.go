@@ -42,6 +42,7 @@ const (
 	KindSetAdmins       Kind = 23
 	KindEnrolDevices    Kind = 24
 	KindRotateValidator Kind = 25
+	KindRemoveBridge    Kind = 26
 )
 
 var kindNames = [...]string{
@@ -70,6 +71,7 @@ var kindNames = [...]string{
 	KindSetAdmins:       "set_admins",
 	KindEnrolDevices:    "enrol_devices",
 	KindRotateValidator: "rotate_validator",
+	KindRemoveBridge:    "remove_bridge",
 }
 
 // String returns the kind's name.
@@ -210,6 +212,7 @@ var bodyReaders = []func(r *dcbor.Reader, kind Kind, n int) Body{
 	readMemberBody,
 	readValidatorBody,
 	readParametersBody,
+	readBridgeBody,
 }
 
 func readBody(r *dcbor.Reader) Body {

@@ -249,7 +249,7 @@ func TestOperations(t *testing.T) {
 	for _, body := range []Body{
 		EnrolDevice{goodPossession(t, deviceKey)}, EnrolBridge{goodPossession(t, bridgeKey)}, OpenStream{testDevice, "temperature"},
 		Rotate{Device: testDevice, Closes: MaxNumber, Possession: goodPossession(t, bridgeKey)},
-		Suspend{testDevice}, Resume{testDevice}, Retire{testDevice},
+		Suspend{testDevice}, Resume{testDevice}, Retire{testDevice}, RemoveBridge{testBridge},
 	} {
 		o := goodOperation(t, body)
 		if o.Body.Kind() != body.Kind() || o.Chain != testChain || o.Actor != testOrg || o.NotAfter != 1_790_000_600 {

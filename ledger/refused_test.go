@@ -239,6 +239,8 @@ func refusedOperations() []refusal {
 		{"kind_unknown", "a kind that does not exist", CodeMalformed, p(map[int][]byte{4: arr(num(99), bstr(testDevice[:]))})},
 		{"suspend_extra", "an additional element in a suspension", CodeMalformed, p(map[int][]byte{4: arr(num(5), bstr(testDevice[:]), num(0))})},
 		{"retire_short", "a device of 15 bytes", CodeMalformed, p(map[int][]byte{4: arr(num(7), bstr(testDevice[:15]))})},
+		{"remove_bridge_short", "a bridge of 15 bytes", CodeMalformed, p(map[int][]byte{4: arr(num(26), bstr(testBridge[:15]))})},
+		{"remove_bridge_extra", "an additional element", CodeMalformed, p(map[int][]byte{4: arr(num(26), bstr(testBridge[:]), num(0))})},
 		{"rotate_short", "a rotation without a proof of possession", CodeMalformed, p(map[int][]byte{4: rotate(num(0))})},
 		{"rotate_kid", "a rotation of a key id of 7 bytes", CodeMalformed, p(map[int][]byte{4: arr(num(4), bstr(testDevice[:]), bstr(kid[:7]), num(0), bstr(good))})},
 		{"rotate_closes", "a closing height of 2^63", CodeMalformed, p(map[int][]byte{4: rotate(unum(1<<63), bstr(good))})},

@@ -219,6 +219,8 @@ func operationVector(t *testing.T, name string, o Operation) map[string]any {
 		v["device"] = body.Device.String()
 	case Retire:
 		v["device"] = body.Device.String()
+	case RemoveBridge:
+		v["bridge"] = body.Bridge.String()
 	}
 	return v
 }
@@ -242,6 +244,7 @@ func TestOperationVectors(t *testing.T) {
 			operationVector(t, "suspend", op(testOrg, Suspend{testDevice})),
 			operationVector(t, "resume", op(testOrg, Resume{testDevice})),
 			operationVector(t, "retire", op(testOrg, Retire{testDevice})),
+			operationVector(t, "remove_bridge", op(testOrg, RemoveBridge{testBridge})),
 			operationVector(t, "open_stream_unicode", op(testOrg, OpenStream{testDevice, "Außentemperatur °C 温度"})),
 			operationVector(t, "not_after_zero", Operation{Chain: "c", Actor: testOrg, Body: OpenStream{testDevice, strings.Repeat("n", MaxName)}}),
 		}, append(ownershipVectors(t), memberVectors(t)...)...),

@@ -12,7 +12,7 @@ import (
 )
 
 func newBridge() *cobra.Command {
-	return group("bridge", "Run a bridge, look at its dead letters", newBridgeRun(), newBridgeEnrol(), newDeadLetters(), newReplay())
+	return group("bridge", "Run a bridge, enrol and remove it, look at its dead letters", newBridgeRun(), newBridgeEnrol(), newBridgeRemove(), newDeadLetters(), newReplay())
 }
 
 func newBridgeRun() *cobra.Command {

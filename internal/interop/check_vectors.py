@@ -311,6 +311,8 @@ def check_operations():
             body += [h(s) for s in v["statements"]]
             a, b = o.fields["statements"]
             pairs["number"] = (max(a.first, b.first), int(v["number"]))
+        elif kind == 26:
+            body.append(f.parse_id(v["bridge"]))
         elif kind in (17, 18, 19, 20, 21, 22, 23, 25):
             body += consortium(kind, v, o, pairs)
         elif kind == 24:

@@ -478,7 +478,7 @@ def make_batch(key, chain, bridge, attempt, received, statements):
 KINDS = {1: "enrol_device", 2: "open_stream", 3: "enrol_bridge", 4: "rotate", 5: "suspend", 6: "resume", 7: "retire",
          8: "compromise", 9: "transfer_device", 10: "describe", 11: "transfer_stream", 12: "close_stream", 13: "grant",
          14: "revoke", 15: "deliver", 16: "equivocation", 17: "propose", 18: "approve", 19: "admit", 20: "remove", 21: "validator",
-         22: "set_parameters", 23: "set_admins", 24: "enrol_devices", 25: "rotate_validator"}
+         22: "set_parameters", 23: "set_admins", 24: "enrol_devices", 25: "rotate_validator", 26: "remove_bridge"}
 
 
 @dataclass
@@ -653,6 +653,11 @@ def _set_parameters(rest, fields):
     fields.update(values=values, active=integer(active, 0, MAX_INT, "active"))
 
 
+def _remove_bridge(rest, fields):
+    array(rest, (1,), "the body")
+    fields["bridge"] = octets(rest[0], 16, "the bridge")
+
+
 # operation.md, section 4: ownership and use
 
 def _compromise(rest, fields):
@@ -724,7 +729,7 @@ def _equivocation(rest, fields):
     need(a.digest != b.digest, "the same statement", "not_equivocation")
 
 
-_BODIES = {18: _approve, 20: _remove, 21: _validator, 22: _set_parameters, 23: _admins,
+_BODIES = {18: _approve, 26: _remove_bridge, 20: _remove, 21: _validator, 22: _set_parameters, 23: _admins,
            8: _compromise, 9: _transfer, 10: _describe, 11: _transfer, 12: _subject, 13: _grant, 14: _subject, 15: _deliver,
            16: _equivocation}
 

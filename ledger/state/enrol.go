@@ -48,28 +48,6 @@ func (c *change) enrolOne(key crypto.PublicKey) ledger.Code {
 	return ledger.CodeOK
 }
 
-// enrolBridge makes a key that an organisation answers for a bridge of it.
-func enrolBridge(c *change) ledger.Code {
-	body, ok := c.op.Body.(ledger.EnrolBridge)
-	if !ok {
-		return ledger.CodeMalformed
-	}
-	key := body.Possession.Key
-	id := ledger.BridgeID(key)
-	if code := c.organisationActs(); code != ledger.CodeOK {
-		return code
-	}
-	_, found, err := bridgeAt(c.v, id, c.b.Height)
-	c.v.fail(err)
-	if found {
-		return ledger.CodeExists
-	}
-	c.put(record.BridgeRow(id, c.b.Height), record.Bridge{Organisation: c.op.Actor}.Encode())
-	c.put(record.OrganisationBridgeRow(c.op.Actor, id), newSpan(c.b.Height))
-	c.enrolKey(id, key)
-	return ledger.CodeOK
-}
-
 // enrolKey gives a principal a key that may sign from the next block on.
 func (c *change) enrolKey(principal crypto.ID, key crypto.PublicKey) {
 	row := record.Key{Public: key, Opens: c.next()}

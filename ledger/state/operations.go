@@ -31,6 +31,8 @@ func ruleFor(kind ledger.Kind) kindRule {
 		return kindRule{apply: openStream}
 	case ledger.KindEnrolBridge:
 		return kindRule{apply: enrolBridge}
+	case ledger.KindRemoveBridge:
+		return kindRule{apply: removeBridge}
 	case ledger.KindRotate:
 		return kindRule{apply: rotate}
 	case ledger.KindSuspend:
