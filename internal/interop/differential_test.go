@@ -4,17 +4,20 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/fxamacker/cbor/v2"
 
 	"mtmledger/crypto/merkle"
 	"mtmledger/ledger"
@@ -25,12 +28,15 @@ import (
 type question struct {
 	kind  string
 	data  []byte
-	trust []byte // of a certificate
+	trust []byte // of a certificate or an answer
 }
+
+// sealed tells whether the input ends with a checksum and needs a trust root.
+func (q question) sealed() bool { return q.kind == "certificate" || q.kind == "answer" }
 
 func (q question) String() string {
 	s := fmt.Sprintf("%s %x", q.kind, q.data)
-	if q.kind == "certificate" {
+	if q.sealed() {
 		s += fmt.Sprintf(" %x", q.trust)
 	}
 	return s
@@ -56,22 +62,32 @@ func (q question) answer() string {
 		if _, err := merkle.ParsePartial(q.data); err != nil {
 			return "malformed"
 		}
-	case "certificate":
-		root, err := proof.ParseTrustRoot(q.trust)
-		if err != nil {
-			return "trust"
-		}
-		_, err = proof.Verify(q.data, root)
-		var refusal *proof.Refusal
-		if errors.As(err, &refusal) {
-			return string(refusal.Check)
-		} else if err != nil {
+	case "certificate", "answer":
+		if err = q.verify(); err != nil {
 			return err.Error()
 		}
 	default:
 		return "no such kind: " + q.kind
 	}
 	return ledger.CodeOf(err).String()
+}
+
+// verify returns nil for an accepted file, otherwise the name of the check as an error.
+func (q question) verify() error {
+	root, err := proof.ParseTrustRoot(q.trust)
+	if err != nil {
+		return errors.New(string(proof.CheckTrust))
+	}
+	if q.kind == "answer" {
+		_, err = proof.VerifyAnswer(q.data, root)
+	} else {
+		_, err = proof.Verify(q.data, root)
+	}
+	var refusal *proof.Refusal
+	if errors.As(err, &refusal) {
+		return errors.New(string(refusal.Check))
+	}
+	return err
 }
 
 // vectors reads a file of vectors.
@@ -126,26 +142,30 @@ func seeds(t *testing.T) (seeds []question) {
 	for _, v := range append(records.Partial, records.Malformed...) {
 		add("partial", v.Bytes)
 	}
-	var certificates struct {
-		Cases []struct {
-			Trust       json.RawMessage
-			Certificate string
+	for _, kind := range []string{"certificate", "answer"} {
+		var file struct {
+			Cases []struct {
+				Trust               json.RawMessage
+				Certificate, Answer []byte
+			}
 		}
-	}
-	vectors(t, "certificate.json", &certificates)
-	for _, v := range certificates.Cases {
-		b, err := base64.StdEncoding.DecodeString(v.Certificate)
-		if err != nil {
-			t.Fatal(err)
+		vectors(t, kind+".json", &file)
+		for _, v := range file.Cases {
+			seeds = append(seeds, question{kind, slices.Concat(v.Certificate, v.Answer), v.Trust})
 		}
-		seeds = append(seeds, question{"certificate", b, v.Trust})
 	}
 	return seeds
 }
 
-// mutate changes a few places of the input. A certificate is sealed again, or the checksum would always be the reason.
+// mutate changes a few places of the input. A certificate or an answer is sealed again, or the checksum would always be the
+// reason; and half of them change in what they say, not in their bytes, or the shape nearly always would be.
 func (q question) mutate(r *rand.Rand) question {
 	b := bytes.Clone(q.data)
+	if q.sealed() && r.IntN(2) == 0 {
+		if changed, ok := mutateCBOR(b, r); ok {
+			return question{q.kind, sealAgain(changed), q.trust}
+		}
+	}
 	for range 1 + r.IntN(3) {
 		if len(b) == 0 {
 			break
@@ -166,11 +186,81 @@ func (q question) mutate(r *rand.Rand) question {
 			b = bytes.Join([][]byte{b[:i], {byte(r.IntN(256))}, b[i:]}, nil)
 		}
 	}
-	if q.kind == "certificate" && len(b) >= 32 {
+	if q.sealed() {
+		b = sealAgain(b)
+	}
+	return question{q.kind, b, q.trust}
+}
+
+// sealAgain makes the last 32 bytes the checksum of the others.
+func sealAgain(b []byte) []byte {
+	if len(b) >= 32 {
 		sum := sha256.Sum256(b[:len(b)-32])
 		copy(b[len(b)-32:], sum[:])
 	}
-	return question{q.kind, b, q.trust}
+	return b
+}
+
+// mutateCBOR changes one element of a file that is an array, and encodes it again.
+func mutateCBOR(b []byte, r *rand.Rand) ([]byte, bool) {
+	var file []any
+	if cbor.Unmarshal(b, &file) != nil || len(file) < 3 {
+		return nil, false
+	}
+	at := 2 + r.IntN(min(7, len(file)-2)) // from the claim or the queries on
+	file[at] = mutateItem(file[at], r)
+	mode, err := cbor.CoreDetEncOptions().EncMode()
+	if err != nil {
+		return nil, false
+	}
+	b, err = mode.Marshal(file)
+	return b, err == nil
+}
+
+// mutateItem changes an element, or one within it.
+func mutateItem(v any, r *rand.Rand) any {
+	switch v := v.(type) {
+	case uint64:
+		return []uint64{v + 1, v - 1, 0, 1, v ^ 1<<r.IntN(64), math.MaxInt64}[r.IntN(6)]
+	case []byte:
+		if len(v) > 0 && v[0]&0xe0 == 0x80 && r.IntN(2) == 0 { // an array in bytes: a partial tree
+			if changed, ok := mutateArray(v, r); ok {
+				return changed
+			}
+		}
+		v = bytes.Clone(v)
+		if len(v) > 0 {
+			v[r.IntN(len(v))] ^= 1 << r.IntN(8)
+		}
+		return v
+	case []any:
+		if len(v) == 0 {
+			return v
+		}
+		i, j := r.IntN(len(v)), r.IntN(len(v))
+		switch r.IntN(8) {
+		case 0:
+			return slices.Delete(v, i, i+1)
+		case 1:
+			return slices.Insert(v, i, v[j])
+		case 2:
+			v[i], v[j] = v[j], v[i]
+		default:
+			v[i] = mutateItem(v[i], r)
+		}
+		return v
+	}
+	return v
+}
+
+// mutateArray changes an element of an encoded array.
+func mutateArray(b []byte, r *rand.Rand) ([]byte, bool) {
+	var items []any
+	if cbor.Unmarshal(b, &items) != nil || len(items) == 0 {
+		return nil, false
+	}
+	b, err := cbor.Marshal(mutateItem(items, r))
+	return b, err == nil
 }
 
 // either: where a message breaks several rules, Go's reader names the first, and Python's, which decodes all of it before it

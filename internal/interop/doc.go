@@ -3,7 +3,8 @@
 // real ledger.
 //
 //	check_vectors.py    all vectors, made and read
-//	verify.py           checks a certificate
+//	verify.py           checks a certificate or an answer
+//	verdicts.py         says of any input what it is refused for
 //	device.py           an MQTT device
 //	mtm_*.py            the formats
 //

@@ -1,11 +1,13 @@
 #!/usr/bin/python3
 """verdicts.py: reads lines `KIND HEX [HEX of the trust root]` and answers each with a line: `ok`, the code of transaction.md,
-or the name of the check of certificate.md that refuses it. For comparing two implementations on whatever one makes up."""
+or the name of the check of certificate.md or answer.md that refuses it. For comparing two implementations on whatever one makes up."""
 
 import sys
 
+import mtm_answer as answer
 import mtm_certificate as certificate
 import mtm_formats as f
+import mtm_light as light
 import mtm_merkle as merkle
 
 KINDS = {
@@ -17,6 +19,7 @@ KINDS = {
     "committed": f.parse_committed,
     "partial": merkle.PartialTree,
     "certificate": certificate.verify,
+    "answer": answer.verify,
 }
 
 for line in sys.stdin:
@@ -26,5 +29,5 @@ for line in sys.stdin:
         print("ok")
     except f.Refused as e:
         print(e.code)
-    except certificate.CertificateRefused as e:
+    except light.ProofRefused as e:
         print(e.check)

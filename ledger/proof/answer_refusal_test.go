@@ -236,6 +236,9 @@ func coverAnswers() []answerVariant {
 		{name: "no such stream", why: "it has no head", check: CheckCover, world: func(w *world) { delete(w.rows, record.StreamRow(w.stream)) }},
 		{name: "malformed stream row", why: "no array", check: CheckRecords, world: func(w *world) { w.rows[record.StreamRow(w.stream)] = []byte{0} }},
 		{name: "malformed gap row", why: "no array", check: CheckRecords, world: func(w *world) { w.rows[record.GapRow(w.stream, 11)] = []byte{0} }},
+		{name: "gap backwards", why: "it ends with 10, before it begins", check: CheckRecords, world: func(w *world) {
+			w.rows[record.GapRow(w.stream, 11)] = record.Gap{Last: 10}.Encode()
+		}},
 		{name: "gap hidden", why: "the wider range needs a gap that is not revealed", check: CheckRecords, world: func(w *world) {
 			w.cover, w.places = &Claim{w.stream, 17, 25}, w.places[1:]
 			w.rows[record.GapRow(w.stream, 22)] = record.Gap{Last: 23}.Encode()

@@ -315,8 +315,12 @@ func (out *Answered) gaps(c Claim) ([]CoverPart, error) {
 		if err != nil {
 			return nil, &Refusal{Check: CheckRecords, Err: err}
 		}
+		first := record.NumberOf(kv.Key)
+		if gap.Last < first {
+			return nil, refuse(CheckRecords, "a gap from %d to %d", first, gap.Last)
+		}
 		if gap.Last >= c.First {
-			parts = append(parts, CoverPart{Kind: CoverMissing, First: record.NumberOf(kv.Key), Last: gap.Last})
+			parts = append(parts, CoverPart{Kind: CoverMissing, First: first, Last: gap.Last})
 		}
 	}
 	return parts, nil
