@@ -1,10 +1,10 @@
-// Command mtm-verify checks an MTM Ledger certificate or answer offline.
+// Command mtm-verify checks MTM Ledger certificates and answers offline.
 //
-//	mtm-verify FILE --trust ROOT [--json]
+//	mtm-verify FILE... --trust ROOT [--json]
 //
-// It needs the file, a trust root and nothing else: no network, no node.
+// It needs the files, a trust root and nothing else: no network, no node.
 // It exits with 0 if the file is accepted, 1 if it is refused and 2 if it
-// could not be checked. See docs/spec/certificate.md and docs/spec/answer.md.
+// could not be checked. Several files are the pages of one list or cover. See docs/spec/certificate.md and docs/spec/answer.md.
 package main
 
 import (
@@ -28,11 +28,14 @@ const (
 const usage = `mtm-verify checks an MTM Ledger certificate or answer offline.
 
 Usage:
-  mtm-verify FILE --trust ROOT [--json]
+  mtm-verify FILE... --trust ROOT [--json]
 
-FILE is a certificate (.mtmcert) or an answer (.mtmanswer). ROOT is the trust root that you pinned: a JSON
+FILE is a certificate (.mtmcert) or an answer (.mtmanswer). Several are answers that
+are the pages of one list or cover, in order: a page that is missing or stands in
+another place is refused. What the answer is an answer to is printed with it: compare
+that with what you asked. ROOT is the trust root that you pinned: a JSON
 file with the ledger's chain id and a validator set, which you got from someone
-you trust, not together with the certificate. With --json the answer is one JSON
+you trust, not together with the file. With --json the answer is one JSON
 object on standard output.
 
 Exit status: 0 accepted, 1 refused (the reason begins with the failing check),
@@ -40,22 +43,23 @@ Exit status: 0 accepted, 1 refused (the reason begins with the failing check),
 
 Example:
   mtm-verify reading-17.mtmcert --trust consortium.json
+  mtm-verify devices.mtmanswer devices.mtmanswer.2 --trust consortium.json
 `
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
 // options is a parsed command line.
 type options struct {
-	file, trust string
-	json        bool
+	files []string
+	trust string
+	json  bool
 }
 
-var errNoArgument = errors.New("want one FILE and --trust ROOT")
+var errNoArgument = errors.New("want at least one FILE, and --trust ROOT")
 
 // parse reads the command line; flags may stand before and after FILE.
 func parse(args []string) (options, error) {
 	var o options
-	var files []string
 	fs := flag.NewFlagSet("mtm-verify", flag.ContinueOnError)
 	fs.SetOutput(io.Discard)
 	fs.StringVar(&o.trust, "trust", "", "")
@@ -67,12 +71,11 @@ func parse(args []string) (options, error) {
 		if fs.NArg() == 0 {
 			break
 		}
-		files, args = append(files, fs.Arg(0)), fs.Args()[1:]
+		o.files, args = append(o.files, fs.Arg(0)), fs.Args()[1:]
 	}
-	if len(files) != 1 || o.trust == "" {
+	if len(o.files) == 0 || o.trust == "" {
 		return o, errNoArgument
 	}
-	o.file = files[0]
 	return o, nil
 }
 
@@ -87,12 +90,12 @@ func run(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "mtm-verify: %v\n\n%s", err, usage)
 		return exitUsage
 	}
-	file, root, err := load(o)
+	files, root, err := load(o)
 	if err != nil {
 		fmt.Fprintf(stderr, "mtm-verify: %v\n", err)
 		return exitUsage
 	}
-	finding, err := proof.VerifyAny(file, root)
+	finding, err := proof.VerifyFiles(root, files...)
 	if o.json {
 		return reportJSON(stdout, stderr, finding, err)
 	}
@@ -107,8 +110,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 	return exitAccepted
 }
 
-// load reads the certificate and the trust root.
-func load(o options) ([]byte, proof.TrustRoot, error) {
+// load reads the files and the trust root.
+func load(o options) ([][]byte, proof.TrustRoot, error) {
 	pinned, err := readFile(o.trust, proof.MaxTrustRoot)
 	if err != nil {
 		return nil, proof.TrustRoot{}, err
@@ -117,8 +120,16 @@ func load(o options) ([]byte, proof.TrustRoot, error) {
 	if err != nil {
 		return nil, root, fmt.Errorf("%s: %w", o.trust, err)
 	}
-	file, err := readFile(o.file, max(proof.MaxSize, proof.MaxAnswer))
-	return file, root, err
+	if len(o.files) > proof.MaxPages {
+		return nil, root, fmt.Errorf("%d files: at most %d", len(o.files), proof.MaxPages)
+	}
+	files := make([][]byte, len(o.files))
+	for i, name := range o.files {
+		if files[i], err = readFile(name, max(proof.MaxSize, proof.MaxAnswer)); err != nil {
+			return nil, root, err
+		}
+	}
+	return files, root, nil
 }
 
 // readFile reads at most one byte more than max, enough for the reader of the

@@ -334,7 +334,7 @@ func (d *demo) certify(ctx context.Context, r *demoResult) error {
 		if _, err := prove(ctx, d.client, s.ID, s.Mark, s.Mark, out, drainTime); err != nil {
 			return err
 		}
-		if _, err := verifyFile(out, r.Trust); err != nil {
+		if _, err := verifyFiles([]string{out}, r.Trust); err != nil {
 			return fmt.Errorf("the certificate just written: %w", err)
 		}
 		r.Certificate, r.Verified = out, true

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -17,16 +18,17 @@ func newVerify() *cobra.Command {
 		asJSON bool
 	)
 	cmd := &cobra.Command{
-		Use: "verify FILE", Short: "Check a certificate or an answer offline against a trust root",
+		Use: "verify FILE...", Short: "Check a certificate or an answer offline against a trust root",
 		Long: `Checks a certificate (.mtmcert) or an answer (.mtmanswer) offline: nothing but the file and the trust root is read.
+Several files are answers that are the pages of one list or cover, in order: a page that is missing is refused.
 mtm-verify does the same as a small program of its own.`,
 		Example: "  mtm verify reading.mtmcert --trust trust.json",
-		Args:    cobra.ExactArgs(1),
+		Args:    cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if trust == "" {
 				return usagef("--trust is required: the trust root that you pinned")
 			}
-			finding, err := verifyFile(args[0], trust)
+			finding, err := verifyFiles(args, trust)
 			var refusal *proof.Refusal
 			if err != nil && !errors.As(err, &refusal) {
 				return err
@@ -37,7 +39,7 @@ mtm-verify does the same as a small program of its own.`,
 						return err
 					}
 				}
-				return withHint(fmt.Errorf("refused: %w", refusal), "don't rely on %s; ask for it again, and check that the trust root is this ledger's", args[0])
+				return withHint(fmt.Errorf("refused: %w", refusal), "don't rely on %s; ask for it again, and check that the trust root is this ledger's", strings.Join(args, ", "))
 			}
 			return report(cmd, asJSON, proof.Accepted(finding), "accepted\n"+finding.String())
 		},
@@ -54,8 +56,8 @@ type verdict struct {
 	Reason   string      `json:"reason,omitempty"`
 }
 
-// verifyFile verifies a file against a trust root file.
-func verifyFile(name, trust string) (proof.Proven, error) {
+// verifyFiles verifies files against a trust root file.
+func verifyFiles(names []string, trust string) (proof.Proven, error) {
 	pinned, err := readAtMost(trust, proof.MaxTrustRoot)
 	if err != nil {
 		return nil, err
@@ -64,11 +66,16 @@ func verifyFile(name, trust string) (proof.Proven, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", trust, err)
 	}
-	file, err := readAtMost(name, max(proof.MaxSize, proof.MaxAnswer))
-	if err != nil {
-		return nil, err
+	if len(names) > proof.MaxPages {
+		return nil, usagef("%d files: at most %d", len(names), proof.MaxPages)
 	}
-	return proof.VerifyAny(file, root)
+	files := make([][]byte, len(names))
+	for i, name := range names {
+		if files[i], err = readAtMost(name, max(proof.MaxSize, proof.MaxAnswer)); err != nil {
+			return nil, err
+		}
+	}
+	return proof.VerifyFiles(root, files...)
 }
 
 // readAtMost reads one byte more than a reader of the format takes, at most.

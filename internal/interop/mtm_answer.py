@@ -241,4 +241,7 @@ def _entry(e):
     else:
         result.update(kind="statement", stream=id_text(p.stream), first=p.first, last=p.last, media=media(p),
                       readings=[reading(p, n) for n in range(p.first, p.last + 1)])
+        if p.inputs:
+            result["inputs"] = [{"stream": id_text(stream), "first": first, "last": last, "digest": digest.hex()}
+                                for stream, first, last, digest in p.inputs]
     return result

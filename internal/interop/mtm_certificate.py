@@ -103,7 +103,8 @@ def reading(statement, number):
     result = {"number": number, "declared_time": time_text(time * 1000), "content": base64.b64encode(content).decode()}
     try:
         text = content.decode("utf-8")
-        if text and text.isprintable():
+        line = text.removesuffix("\n").removesuffix("\r")
+        if line and line.isprintable():
             result["text"] = text
     except UnicodeDecodeError:
         pass

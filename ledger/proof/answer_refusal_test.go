@@ -61,6 +61,20 @@ func soundAnswers() []answerVariant {
 			page := sortedKeys(w.rows, lo, hi)
 			w.queries = []Query{ListQuery(page[1], page[2])}
 		}},
+		{name: "first page", why: "the first two devices", world: func(w *world) { w.page(0, 2) }},
+		{name: "second page", why: "the next two", world: func(w *world) { w.page(2, 4) }},
+		{name: "last page", why: "the last one", world: func(w *world) { w.page(4, 5) }},
+		{name: "second page, later", why: "as of another height", world: func(w *world) {
+			w.header = w.headerAt(9)
+			w.page(2, 4)
+		}},
+		{name: "second page, forked", why: "another state at the same height", world: func(w *world) {
+			w.rows[record.GapRow(w.stream, 3)] = record.Gap{Last: 3}.Encode()
+			w.page(2, 4)
+		}},
+		{name: "first part of a cover", why: "5 to 12", world: func(w *world) { w.part(5, 12, place{3, 3}) }},
+		{name: "second part of a cover", why: "13 to 16", world: func(w *world) { w.part(13, 16) }},
+		{name: "last part of a cover", why: "17 to 25", world: func(w *world) { w.part(17, 25, place{5, 4}) }},
 		{name: "cover of a statement", why: "within one", world: func(w *world) { w.cover, w.places = &Claim{w.stream, 18, 18}, []place{{5, 4}} }},
 		{name: "cover of a gap", why: "nothing of it is there", world: func(w *world) { w.cover, w.places = &Claim{w.stream, 12, 14}, nil }},
 		{name: "cover above the mark", why: "nothing of it is written", world: func(w *world) { w.cover, w.places = &Claim{w.stream, 20, 1 << 62}, nil }},
@@ -69,6 +83,24 @@ func soundAnswers() []answerVariant {
 		}},
 		{name: "one step", why: "the validator set changed once", world: func(w *world) { w.changeSet(5, newSigners("later", laterSet...)) }},
 	}
+}
+
+// page asks for the devices from one up to another, as a page of the whole list.
+func (w *world) page(from, to int) {
+	lo, hi := record.Range(record.FamilyOrganisationDevice, w.org)
+	keys := sortedKeys(w.rows, lo, hi)
+	if from > 0 {
+		lo, _ = record.Successor(keys[from-1])
+	}
+	if to < len(keys) {
+		hi = keys[to-1]
+	}
+	w.queries, w.cover, w.places = []Query{ListQuery(lo, hi)}, nil, nil
+}
+
+// part asks for a cover only.
+func (w *world) part(first, last uint64, statements ...place) {
+	w.queries, w.cover, w.places = nil, &Claim{w.stream, first, last}, statements
 }
 
 func sortedKeys(rows map[merkle.Key][]byte, lo, hi merkle.Key) []merkle.Key {

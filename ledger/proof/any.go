@@ -2,9 +2,20 @@ package proof
 
 import "encoding/json"
 
-// Proven is what a file proves: a [*Finding] or an [*Answered]. Its text is for
-// people; json.Marshal writes it as an object.
-type Proven interface{ String() string }
+// Proven is what a file proves, a [*Finding] or an [*Answered], or several do,
+// [*Joined]. Its text is for people; json.Marshal writes it as an object.
+type Proven interface {
+	String() string
+	// AsOf returns the height of the last block of the proven state, and the time
+	// of the header that the validators signed over it.
+	AsOf() (height uint64, signed Micros)
+}
+
+// AsOf implements [Proven].
+func (f *Finding) AsOf() (uint64, Micros) { return f.AsOfHeight, f.HeaderTime }
+
+// AsOf implements [Proven].
+func (out *Answered) AsOf() (uint64, Micros) { return out.AsOfHeight, out.HeaderTime }
 
 // VerifyAny checks a certificate or an answer, by how the file begins. The error
 // is a [*Refusal].

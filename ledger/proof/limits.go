@@ -36,6 +36,8 @@ const (
 	MaxEntries = 10_000
 	// MaxAnswerPath bounds the multi-proof of the entries of an answer.
 	MaxAnswerPath = 1 << 17
+	// MaxPages bounds the files that are joined to one list or cover.
+	MaxPages = 1_000
 	// MaxTrustRoot bounds a trust root file, in bytes.
 	MaxTrustRoot = 1 << 20
 )

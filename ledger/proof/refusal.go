@@ -33,6 +33,10 @@ const (
 	CheckCover Check = "cover" // statements, gaps and the unwritten tail account for every number once
 )
 
+// CheckPages is the check of several answers together: they are the pages of one
+// list or cover, in order, with no hole. It comes after those of each.
+const CheckPages Check = "pages"
+
 // A Refusal says why a file is not accepted.
 type Refusal struct {
 	Check Check
