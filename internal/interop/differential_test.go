@@ -62,6 +62,10 @@ func (q question) answer() string {
 		if _, err := merkle.ParsePartial(q.data); err != nil {
 			return "malformed"
 		}
+	case "trust":
+		if _, err := proof.ParseTrustRoot(q.data); err != nil {
+			return "trust"
+		}
 	case "certificate", "answer":
 		if err = q.verify(); err != nil {
 			return err.Error()
@@ -152,9 +156,23 @@ func seeds(t *testing.T) (seeds []question) {
 		vectors(t, kind+".json", &file)
 		for _, v := range file.Cases {
 			seeds = append(seeds, question{kind, slices.Concat(v.Certificate, v.Answer), v.Trust})
+			if kind == "certificate" {
+				seeds = append(seeds, trustRoots(v.Trust)...)
+			}
 		}
 	}
 	return seeds
+}
+
+// trustRoots returns a trust root, and some like it.
+func trustRoots(file []byte) (out []question) {
+	for _, change := range [][2]string{
+		{"", ""}, {`"chain"`, `"Chain"`}, {`"chain"`, `"chain":"x","chain"`}, {`"power"`, `"power":1,"power"`}, {`"key"`, `"note":[{}],"key"`},
+		{`"power": 10`, `"power": 1e1`}, {`{`, ` [{`}, {`"chain"`, `"\u0063hain"`}, {`]`, `],`}, {`"validators"`, `"validators":[],"validators"`},
+	} {
+		out = append(out, question{kind: "trust", data: bytes.Replace(file, []byte(change[0]), []byte(change[1]), 1)})
+	}
+	return out
 }
 
 // mutate changes a few places of the input. A certificate or an answer is sealed again, or the checksum would always be the

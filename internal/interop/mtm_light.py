@@ -147,7 +147,7 @@ def parse_trust(data):
         fault = set_fault(validators)
         if fault:
             raise ValueError(fault)
-    except (ValueError, Refused) as e:
+    except (ValueError, Refused, RecursionError) as e:
         raise ProofRefused("trust", f"the trust root: {e}") from None
     return root["chain"], sort_validators(validators)
 

@@ -20,6 +20,7 @@ KINDS = {
     "partial": merkle.PartialTree,
     "certificate": certificate.verify,
     "answer": answer.verify,
+    "trust": light.parse_trust,
 }
 
 for line in sys.stdin:

@@ -276,6 +276,7 @@ func FuzzParse(f *testing.F) {
 func FuzzParseTrustRoot(f *testing.F) {
 	f.Add(newFixture(f).root().Encode())
 	f.Add([]byte(`{"chain":"a","validators":[]}`))
+	f.Add([]byte(`{"chain":"a","Chain":"b","validators":[{"key":"","power":1,"power":2}]}`))
 	f.Fuzz(func(t *testing.T, file []byte) {
 		root, err := ParseTrustRoot(file)
 		if err != nil {
@@ -284,6 +285,16 @@ func FuzzParseTrustRoot(f *testing.F) {
 		again, err := ParseTrustRoot(root.Encode())
 		if err != nil || again.Chain != root.Chain || !slices.Equal(again.Validators, root.Validators) {
 			t.Fatalf("%+v becomes %+v: %v", root, again, err)
+		}
+		// What is accepted has each name once: encoding/json reads the same, and nothing is left over.
+		var loose TrustRoot
+		if err := json.Unmarshal(file, &loose); err != nil || loose.Chain != root.Chain || len(loose.Validators) != len(root.Validators) {
+			t.Fatalf("%s: encoding/json reads %+v, %v", file, loose, err)
+		}
+		for _, name := range []string{`"chain"`, `"validators"`} {
+			if n := bytes.Count(file, []byte(name)); n > 1 {
+				t.Fatalf("%s: %s stands there %d times", file, name, n)
+			}
 		}
 	})
 }

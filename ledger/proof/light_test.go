@@ -3,6 +3,7 @@ package proof
 import (
 	"errors"
 	"slices"
+	"strconv"
 	"testing"
 )
 
@@ -139,22 +140,50 @@ func TestTrustRoot(t *testing.T) {
 		t.Fatalf("%+v %v from\n%s", root, err, file)
 	}
 	key := f.device.Public().String()
-	tests := []struct{ name, file string }{
-		{"empty", ""},
-		{"not JSON", "trust me"},
-		{"more after it", string(file) + "{}"},
-		{"no chain", `{"validators":[{"key":"` + key + `","power":1}]}`},
-		{"chain with a space", `{"chain":"a b","validators":[{"key":"` + key + `","power":1}]}`},
-		{"no validators", `{"chain":"a","validators":[]}`},
-		{"unknown member", `{"chain":"a","validators":[{"key":"` + key + `","power":1}],"note":"x"}`},
-		{"unknown member of a validator", `{"chain":"a","validators":[{"key":"` + key + `","power":1,"name":"x"}]}`},
-		{"no power", `{"chain":"a","validators":[{"key":"` + key + `"}]}`},
-		{"power not an integer", `{"chain":"a","validators":[{"key":"` + key + `","power":1.5}]}`},
-		{"short key", `{"chain":"a","validators":[{"key":"AAAA","power":1}]}`},
-		{"twice", `{"chain":"a","validators":[{"key":"` + key + `","power":1},{"key":"` + key + `","power":2}]}`},
+	one := `{"key":"` + key + `","power":1}`
+	tests := []struct {
+		name, file string
+		why        error // nil: any
+	}{
+		{"empty", "", nil},
+		{"not JSON", "trust me", nil},
+		{"more after it", string(file) + "{}", errTrailing},
+		{"a bracket after it", string(file) + "}", errTrailing},
+		{"a zero byte after it", string(file) + "\x00", errTrailing},
+		{"chain twice", `{"chain":"a","chain":"a","validators":[` + one + `]}`, errMemberRepeated},
+		{"chain twice, once escaped", `{"chain":"a","\u0063hain":"b","validators":[` + one + `]}`, errMemberRepeated},
+		{"validators twice", `{"chain":"a","validators":[],"validators":[` + one + `]}`, errMemberRepeated},
+		{"key twice", `{"chain":"a","validators":[{"key":"` + key + `","key":"` + key + `","power":1}]}`, errMemberRepeated},
+		{"power twice", `{"chain":"a","validators":[{"key":"` + key + `","power":1,"power":2}]}`, errMemberRepeated},
+		{"Chain", `{"Chain":"a","validators":[` + one + `]}`, errMemberCase},
+		{"chain and CHAIN", `{"chain":"a","CHAIN":"b","validators":[` + one + `]}`, errMemberCase},
+		{"validatorſ", `{"chain":"a","validatorſ":[` + one + `]}`, errMemberCase},
+		{"Power", `{"chain":"a","validators":[{"key":"` + key + `","Power":1}]}`, errMemberCase},
+		{"nothing in it", `{}`, errMemberMissing},
+		{"no object", `[]`, errMemberType},
+		{"null", `null`, errMemberType},
+		{"chain null", `{"chain":null,"validators":[` + one + `]}`, errMemberType},
+		{"validators null", `{"chain":"a","validators":null}`, errMemberType},
+		{"validator null", `{"chain":"a","validators":[null]}`, errMemberType},
+		{"power as text", `{"chain":"a","validators":[{"key":"` + key + `","power":"1"}]}`, errMemberType},
+		{"power with an exponent", `{"chain":"a","validators":[{"key":"` + key + `","power":1e1}]}`, strconv.ErrSyntax},
+		{"power of 2^63", `{"chain":"a","validators":[{"key":"` + key + `","power":9223372036854775808}]}`, strconv.ErrRange},
+		{"a comma too many", `{"chain":"a","validators":[` + one + `,]}`, nil},
+		{"a comma too few", `{"chain":"a" "validators":[` + one + `]}`, nil},
+		{"cut", `{"chain":"a","validators":[` + one + `]`, nil},
+		{"no chain", `{"validators":[{"key":"` + key + `","power":1}]}`, errMemberMissing},
+		{"chain with a space", `{"chain":"a b","validators":[{"key":"` + key + `","power":1}]}`, nil},
+		{"no validators", `{"chain":"a","validators":[]}`, nil},
+		{"unknown member", `{"chain":"a","validators":[{"key":"` + key + `","power":1}],"note":"x"}`, errMemberUnknown},
+		{"unknown member of a validator", `{"chain":"a","validators":[{"key":"` + key + `","power":1,"name":"x"}]}`, errMemberUnknown},
+		{"no power", `{"chain":"a","validators":[{"key":"` + key + `"}]}`, errMemberMissing},
+		{"power not an integer", `{"chain":"a","validators":[{"key":"` + key + `","power":1.5}]}`, strconv.ErrSyntax},
+		{"short key", `{"chain":"a","validators":[{"key":"AAAA","power":1}]}`, nil},
+		{"twice", `{"chain":"a","validators":[{"key":"` + key + `","power":1},{"key":"` + key + `","power":2}]}`, nil},
 	}
 	for _, tt := range tests {
-		if root, err := ParseTrustRoot([]byte(tt.file)); !errors.Is(err, ErrTrustRoot) {
+		root, err := ParseTrustRoot([]byte(tt.file))
+		if !errors.Is(err, ErrTrustRoot) || (tt.why != nil && !errors.Is(err, tt.why)) || root.Chain != "" && tt.why != nil {
 			t.Errorf("%s: %+v, %v", tt.name, root, err)
 		}
 	}

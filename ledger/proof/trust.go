@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 
 	"mtmledger/ledger"
@@ -24,22 +23,17 @@ type TrustRoot struct {
 }
 
 // ParseTrustRoot reads a trust root file. The validators may stand in any order;
-// they are returned sorted. Unknown members are refused, because whoever wrote
-// them meant something by them.
+// they are returned sorted. Each member stands there once, under its own name, and
+// no other: whoever wrote another meant something by it.
 func ParseTrustRoot(file []byte) (TrustRoot, error) {
 	if len(file) > MaxTrustRoot {
 		return TrustRoot{}, fmt.Errorf("%w: more than %d bytes", ErrTrustRoot, MaxTrustRoot)
 	}
-	var root TrustRoot
-	d := json.NewDecoder(bytes.NewReader(file))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&root); err != nil {
+	root, err := readTrustRoot(file)
+	if err != nil {
 		return TrustRoot{}, fmt.Errorf("%w: %w", ErrTrustRoot, err)
 	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return TrustRoot{}, fmt.Errorf("%w: more after the JSON object", ErrTrustRoot)
-	}
-	root, _, err := root.check()
+	root, _, err = root.check()
 	return root, err
 }
 
