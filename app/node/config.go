@@ -6,12 +6,12 @@
 // is fixed and explained in comet.go. A home holds
 //
 //	config/genesis.json             CometBFT genesis, the same on every node
-//	config/priv_validator_key.json  the consensus key (mode 0600)
+//	config/priv_validator_key.json  the consensus key (mode 0600), unless a signer has it
 //	config/node_key.json            the p2p identity (mode 0600)
 //	config/node.json                Config, written by Config.Save
 //	data/ledger.db/                 one Pebble database for everything
 //	data/cs.wal/                    CometBFT's consensus log
-//	data/priv_validator_state.json  the last vote signed
+//	data/priv_validator_state.json  the last vote signed, unless a signer has it
 //
 // Init makes a home, Start runs it. docs/design/app.md explains the choices.
 package node
@@ -26,6 +26,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"mtmledger/crypto"
 )
 
 // Defaults of Config. A block interval of 100 ms keeps the median time from
@@ -37,6 +39,7 @@ const (
 	DefaultHeartbeat     = 30 * time.Second
 	DefaultStallAfter    = 5 * time.Minute
 	DefaultRetainBlocks  = 10_000
+	DefaultSignerWait    = time.Minute
 	MinRetainBlocks      = 100
 )
 
@@ -73,6 +76,15 @@ type Config struct {
 	// Entries, records and the headers that certificates need stay for ever.
 	// Default 10,000, at least 100.
 	RetainBlocks uint64 `json:"retain_blocks,omitempty"`
+	// SignerListen is where the signer that has the validator's key dials in (package
+	// app/signer): unix:///PATH, or noise://PEER-ID@IP:PORT with the signer's peer id.
+	// Default none: the key is in the home.
+	SignerListen string `json:"signer_listen,omitempty"`
+	// SignerKey is the key that the signer has. Required with SignerListen.
+	SignerKey crypto.PublicKey `json:"signer_key,omitzero"`
+	// SignerWait is how long the node waits for a signer that is away: at its start, and
+	// then with a vote, before it goes on without voting. Default 1 min, at most 1 h.
+	SignerWait time.Duration `json:"signer_wait,omitempty"`
 	// Workers verify signatures; default: the number of CPUs.
 	Workers int `json:"workers,omitempty"`
 	// CacheBytes bounds the database's block cache; default 64 MiB.
@@ -87,6 +99,7 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.Heartbeat, DefaultHeartbeat)
 	setDefault(&c.StallAfter, max(DefaultStallAfter, 3*c.Heartbeat))
 	setDefault(&c.RetainBlocks, DefaultRetainBlocks)
+	setDefault(&c.SignerWait, DefaultSignerWait)
 	if c.Name == "" {
 		c.Name, _ = os.Hostname() // a node without a host name has no name
 	}
@@ -106,7 +119,7 @@ func (c Config) Validate() error {
 		return fmt.Errorf("%w: no home", ErrConfig)
 	}
 	c = c.withDefaults()
-	if err := c.validateAddresses(); err != nil {
+	if err := errors.Join(c.validateAddresses(), c.validateSigner()); err != nil {
 		return err
 	}
 	switch {

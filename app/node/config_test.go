@@ -12,6 +12,7 @@ import (
 )
 
 func TestConfigValidate(t *testing.T) {
+	signerKey := ledgertest.Key("signer").Public()
 	tests := []struct {
 		name   string
 		change func(*Config)
@@ -41,6 +42,13 @@ func TestConfigValidate(t *testing.T) {
 		{"never stalls", func(c *Config) { c.StallAfter = -1 }, true},
 		{"fewest blocks", func(c *Config) { c.RetainBlocks = MinRetainBlocks }, true},
 		{"too few blocks", func(c *Config) { c.RetainBlocks = MinRetainBlocks - 1 }, false},
+		{"signer", func(c *Config) { c.SignerListen, c.SignerKey = "unix:///run/s", signerKey }, true},
+		{"signer by tcp", func(c *Config) { c.SignerListen, c.SignerKey = "tcp://127.0.0.1:1", signerKey }, false},
+		{"signer without key", func(c *Config) { c.SignerListen = "unix:///run/s" }, false},
+		{"key without signer", func(c *Config) { c.SignerKey = signerKey }, false},
+		{"longest wait", func(c *Config) { c.SignerListen, c.SignerKey, c.SignerWait = "unix:///run/s", signerKey, time.Hour }, true},
+		{"wait too long", func(c *Config) { c.SignerListen, c.SignerKey, c.SignerWait = "unix:///run/s", signerKey, time.Hour+1 }, false},
+		{"negative wait", func(c *Config) { c.SignerListen, c.SignerKey, c.SignerWait = "unix:///run/s", signerKey, -1 }, false},
 		{"negative workers", func(c *Config) { c.Workers = -1 }, false},
 		{"negative cache", func(c *Config) { c.CacheBytes = -1 }, false},
 	}
@@ -60,7 +68,8 @@ func TestConfigFile(t *testing.T) {
 	if err != nil || !reflect.DeepEqual(got, Config{Home: home}) {
 		t.Fatalf("no file: %+v, %v", got, err)
 	}
-	want := Config{Home: home, Name: "n", RPCListen: Off, Peers: []string{"id@host:1"}, BlockInterval: time.Second, RetainBlocks: 200}
+	want := Config{Home: home, Name: "n", RPCListen: Off, Peers: []string{"id@host:1"}, BlockInterval: time.Second, RetainBlocks: 200,
+		SignerListen: "unix:///run/s", SignerKey: ledgertest.Key("signer").Public(), SignerWait: time.Second}
 	if err := want.Save(); err != nil {
 		t.Fatal(err)
 	}

@@ -9,9 +9,11 @@ import (
 	"path/filepath"
 	"time"
 
+	"mtmledger/app/signer"
 	"mtmledger/crypto"
 	"mtmledger/ledger/proof"
 
+	cfg "github.com/cometbft/cometbft/config"
 	cmted25519 "github.com/cometbft/cometbft/crypto/ed25519"
 	"github.com/cometbft/cometbft/p2p"
 	"github.com/cometbft/cometbft/privval"
@@ -78,62 +80,56 @@ func Init(home string, o InitOptions) (Identity, error) {
 // returns its identity. Testnets call it for every home before they write the
 // one genesis.
 func InitKeys(home string) (Identity, error) {
-	for _, dir := range []string{"config", "data"} {
-		if err := os.MkdirAll(filepath.Join(home, dir), 0o700); err != nil {
-			return Identity{}, fmt.Errorf("node: init: %w", err)
-		}
-	}
 	c := cometConfig(Config{Home: home}.withDefaults())
+	if err := initNode(home, c); err != nil {
+		return Identity{}, err
+	}
 	keyFile := c.PrivValidatorKeyFile()
 	if _, err := os.Stat(keyFile); errors.Is(err, os.ErrNotExist) {
 		privval.GenFilePV(keyFile, c.PrivValidatorStateFile()).Save()
 	}
-	if _, err := p2p.LoadOrGenNodeKey(c.NodeKeyFile()); err != nil {
-		return Identity{}, fmt.Errorf("node: init: %w", err)
-	}
 	return LoadIdentity(home)
+}
+
+// initNode makes the directories and the p2p identity of a home.
+func initNode(home string, c *cfg.Config) error {
+	for _, dir := range []string{"config", "data"} {
+		if err := os.MkdirAll(filepath.Join(home, dir), 0o700); err != nil {
+			return fmt.Errorf("node: init: %w", err)
+		}
+	}
+	if _, err := p2p.LoadOrGenNodeKey(c.NodeKeyFile()); err != nil {
+		return fmt.Errorf("node: init: %w", err)
+	}
+	return nil
 }
 
 // LoadIdentity reads the identity of a home.
 func LoadIdentity(home string) (Identity, error) {
-	c := cometConfig(Config{Home: home}.withDefaults())
-	nodeKey, err := p2p.LoadNodeKey(c.NodeKeyFile())
-	if err != nil {
-		return Identity{}, fmt.Errorf("%w: node key: %w", ErrHome, err)
-	}
-	pv, err := loadPrivVal(c.PrivValidatorKeyFile(), c.PrivValidatorStateFile())
+	c, err := LoadConfig(home)
 	if err != nil {
 		return Identity{}, err
 	}
-	id := Identity{NodeID: string(nodeKey.ID())}
-	copy(id.Key[:], pv.Key.PubKey.Bytes())
-	return id, nil
+	return c.identity()
 }
 
-// loadPrivVal reads the consensus key. CometBFT's own loader ends the process
-// on a bad file, so the files are looked at first.
-func loadPrivVal(keyFile, stateFile string) (*privval.FilePV, error) {
-	for _, f := range []string{keyFile, stateFile} {
-		b, err := os.ReadFile(f)
-		if err != nil {
-			return nil, fmt.Errorf("%w: consensus key: %w", ErrHome, err)
-		}
-		if !json.Valid(b) {
-			return nil, fmt.Errorf("%w: %s is not JSON", ErrHome, f)
-		}
-	}
-	info, err := os.Stat(keyFile)
+// identity is that of the home of c.
+func (c Config) identity() (Identity, error) {
+	cc := cometConfig(c.withDefaults())
+	nodeKey, err := p2p.LoadNodeKey(cc.NodeKeyFile())
 	if err != nil {
-		return nil, fmt.Errorf("%w: consensus key: %w", ErrHome, err)
+		return Identity{}, fmt.Errorf("%w: node key: %w", ErrHome, err)
 	}
-	if info.Mode().Perm()&0o077 != 0 {
-		return nil, fmt.Errorf("%w: %s: %w", ErrHome, keyFile, crypto.ErrKeyReadable)
+	id := Identity{NodeID: string(nodeKey.ID()), Key: c.SignerKey}
+	if c.SignerListen != "" {
+		return id, c.checkNoKey()
 	}
-	pv := privval.LoadFilePV(keyFile, stateFile)
-	if _, ok := pv.Key.PubKey.(cmted25519.PubKey); !ok {
-		return nil, fmt.Errorf("%w: consensus key is not ed25519", ErrHome)
+	pv, err := signer.LoadKey(cc.PrivValidatorKeyFile(), cc.PrivValidatorStateFile())
+	if err != nil {
+		return Identity{}, fmt.Errorf("%w: %w", ErrHome, err)
 	}
-	return pv, nil
+	copy(id.Key[:], pv.Key.PubKey.Bytes())
+	return id, nil
 }
 
 // NewGenesis returns the genesis document of a ledger.

@@ -20,6 +20,7 @@ import (
 	"mtmledger/app"
 	"mtmledger/app/client"
 	"mtmledger/app/query"
+	"mtmledger/app/signer"
 	"mtmledger/app/store"
 	"mtmledger/crypto"
 )
@@ -46,6 +47,7 @@ type Node struct {
 	clients *app.Clients
 	queries *query.Handler
 	comet   *cmtnode.Node
+	signer  *signer.Client // nil when the key is in the home
 	local   *client.Local
 
 	life context.Context // ends with the node
@@ -80,7 +82,7 @@ func Start(ctx context.Context, cfg Config, logger *slog.Logger) (*Node, error) 
 }
 
 func (n *Node) start(ctx context.Context) (err error) {
-	if n.id, err = LoadIdentity(n.cfg.Home); err != nil {
+	if n.id, err = n.cfg.identity(); err != nil {
 		return err
 	}
 	doc, err := ReadGenesis(n.cfg.Home)
@@ -171,7 +173,7 @@ func (n *Node) newComet(ctx context.Context, doc *types.GenesisDoc) (err error) 
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrHome, err)
 	}
-	pv, err := loadPrivVal(cc.PrivValidatorKeyFile(), cc.PrivValidatorStateFile())
+	pv, err := n.privValidator(ctx, doc.ChainID, nodeKey)
 	if err != nil {
 		return err
 	}
@@ -234,7 +236,9 @@ func (n *Node) supervise(ctx context.Context) {
 			close(n.done)
 			return
 		case <-tick.C:
-			if h := n.height(); h != height {
+			h := n.height()
+			n.checkSigner(h)
+			if h != height {
 				height, since = h, time.Now()
 			} else if n.cfg.StallAfter > 0 && time.Since(since) > n.cfg.StallAfter {
 				n.fail(fmt.Errorf("%w for %v after height %d", ErrStalled, n.cfg.StallAfter, h))
@@ -262,6 +266,9 @@ func (n *Node) close() error {
 			n.log.Error("stopping CometBFT", "error", err)
 		}
 		n.comet.Wait()
+	}
+	if err := n.closeSigner(); err != nil {
+		n.log.Error("closing the signer's address", "error", err)
 	}
 	if n.clients != nil {
 		n.clients.Close()

@@ -24,6 +24,13 @@ func nextKeyFile(home string) string {
 // where there is none. The validator that signs with it is the ledger's to decide
 // (ledger.RotateValidator); the home goes on with its own until SwitchKey.
 func NextKey(home string) (crypto.PrivateKey, error) {
+	c, err := LoadConfig(home)
+	if err != nil {
+		return crypto.PrivateKey{}, err
+	}
+	if c.SignerListen != "" {
+		return crypto.PrivateKey{}, ErrRemoteKey
+	}
 	file := nextKeyFile(home)
 	b, err := os.ReadFile(file)
 	if errors.Is(err, os.ErrNotExist) {

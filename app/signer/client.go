@@ -107,16 +107,16 @@ func (c *Client) Ready(ctx context.Context) error {
 	return nil
 }
 
-// Lost is the height of the last vote that nobody signed because the signer was away, if
-// it has been back for so long; 0 otherwise. Consensus does not ask again for a vote: when
-// it needed this one, it stands still.
-func (c *Client) Lost(since time.Duration) uint64 {
+// Lost is the height of the last vote that nobody signed because the signer was away, 0
+// for none, and how long a signer has been back since, 0 while it is away. Consensus does
+// not ask again for a vote: when it needed this one, it stands still.
+func (c *Client) Lost() (height uint64, back time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.conn == nil || time.Since(c.back) < since {
-		return 0
+	if c.conn != nil {
+		back = time.Since(c.back)
 	}
-	return c.lost
+	return c.lost, back
 }
 
 // connection waits for the signer until ctx or the client ends.
