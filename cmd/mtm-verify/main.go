@@ -1,6 +1,6 @@
 // Command mtm-verify checks MTM Ledger certificates and answers offline.
 //
-//	mtm-verify FILE... --trust ROOT [--json]
+//	mtm-verify FILE... --trust ROOT [--min-height H] [--max-age D [--now TIME]] [--json]
 //
 // It needs the files, a trust root and nothing else: no network, no node.
 // It exits with 0 if the file is accepted, 1 if it is refused and 2 if it
@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	"mtmledger/ledger/proof"
 )
@@ -28,7 +29,7 @@ const (
 const usage = `mtm-verify checks an MTM Ledger certificate or answer offline.
 
 Usage:
-  mtm-verify FILE... --trust ROOT [--json]
+  mtm-verify FILE... --trust ROOT [--min-height H] [--max-age D [--now TIME]] [--json]
 
 FILE is a certificate (.mtmcert) or an answer (.mtmanswer). Several are answers that
 are the pages of one list or cover, in order: a page that is missing or stands in
@@ -37,6 +38,11 @@ that with what you asked. ROOT is the trust root that you pinned: a JSON
 file with the ledger's chain id and a validator set, which you got from someone
 you trust, not together with the file. With --json the answer is one JSON
 object on standard output.
+
+What is proven was true as of a height, and an old file is as sound as a new one.
+--min-height refuses what is as of a lower height; --max-age, like 24h, refuses what
+was signed longer ago, by this computer's clock or at the time that --now gives
+(2027-01-01T00:00:00Z). Of several files the oldest counts.
 
 Exit status: 0 accepted, 1 refused (the reason begins with the failing check),
 2 the files could not be read or the command line is wrong.
@@ -53,9 +59,14 @@ type options struct {
 	files []string
 	trust string
 	json  bool
+	fresh proof.Freshness
 }
 
-var errNoArgument = errors.New("want at least one FILE, and --trust ROOT")
+var (
+	errNoArgument = errors.New("want at least one FILE, and --trust ROOT")
+	errMaxAge     = errors.New("--max-age must be above 0, like 24h")
+	errNow        = errors.New("--now goes with --max-age")
+)
 
 // parse reads the command line; flags may stand before and after FILE.
 func parse(args []string) (options, error) {
@@ -64,6 +75,9 @@ func parse(args []string) (options, error) {
 	fs.SetOutput(io.Discard)
 	fs.StringVar(&o.trust, "trust", "", "")
 	fs.BoolVar(&o.json, "json", false, "")
+	minHeight := fs.Uint64("min-height", 0, "")
+	maxAge := fs.Duration("max-age", 0, "")
+	now := fs.String("now", "", "")
 	for {
 		if err := fs.Parse(args); err != nil {
 			return o, err
@@ -76,6 +90,24 @@ func parse(args []string) (options, error) {
 	if len(o.files) == 0 || o.trust == "" {
 		return o, errNoArgument
 	}
+	given := make(map[string]bool)
+	fs.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	switch {
+	case given["max-age"] && *maxAge <= 0:
+		return o, errMaxAge
+	case given["now"] && !given["max-age"]:
+		return o, errNow
+	case given["max-age"]:
+		at := time.Now()
+		if given["now"] {
+			var err error
+			if at, err = time.Parse(time.RFC3339, *now); err != nil {
+				return o, fmt.Errorf("--now: want a time like 2027-01-01T00:00:00Z: %w", err)
+			}
+		}
+		o.fresh = proof.NotOlder(*maxAge, at)
+	}
+	o.fresh.MinHeight = *minHeight
 	return o, nil
 }
 
@@ -96,6 +128,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return exitUsage
 	}
 	finding, err := proof.VerifyFiles(root, files...)
+	if err == nil {
+		err = o.fresh.Check(finding)
+	}
 	if o.json {
 		return reportJSON(stdout, stderr, finding, err)
 	}

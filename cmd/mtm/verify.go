@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -16,19 +17,29 @@ func newVerify() *cobra.Command {
 	var (
 		trust  string
 		asJSON bool
+		fresh  freshFlags
 	)
 	cmd := &cobra.Command{
 		Use: "verify FILE...", Short: "Check a certificate or an answer offline against a trust root",
 		Long: `Checks a certificate (.mtmcert) or an answer (.mtmanswer) offline: nothing but the file and the trust root is read.
 Several files are answers that are the pages of one list or cover, in order: a page that is missing is refused.
+What is proven was true as of a height, and an old file is as sound as a new one: --min-height and --max-age refuse what is older.
 mtm-verify does the same as a small program of its own.`,
-		Example: "  mtm verify reading.mtmcert --trust trust.json",
-		Args:    cobra.MinimumNArgs(1),
+		Example: `  mtm verify reading.mtmcert --trust trust.json
+  mtm verify devices.mtmanswer devices.mtmanswer.2 --trust trust.json --max-age 24h`,
+		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if trust == "" {
 				return usagef("--trust is required: the trust root that you pinned")
 			}
+			demand, err := fresh.demand(cmd)
+			if err != nil {
+				return err
+			}
 			finding, err := verifyFiles(args, trust)
+			if err == nil {
+				err = demand.Check(finding)
+			}
 			var refusal *proof.Refusal
 			if err != nil && !errors.As(err, &refusal) {
 				return err
@@ -46,7 +57,38 @@ mtm-verify does the same as a small program of its own.`,
 	}
 	jsonFlag(cmd, &asJSON)
 	cmd.Flags().StringVar(&trust, "trust", "", "file with the trust root (required)")
+	cmd.Flags().Uint64Var(&fresh.minHeight, "min-height", 0, "refuse what is as of a lower height")
+	cmd.Flags().DurationVar(&fresh.maxAge, "max-age", 0, "refuse what was signed longer ago, like 24h")
+	cmd.Flags().StringVar(&fresh.now, "now", "", "time to which --max-age counts, like 2027-01-01T00:00:00Z (default: this computer's clock)")
 	return cmd
+}
+
+// freshFlags say how recent a proven state must be.
+type freshFlags struct {
+	minHeight uint64
+	maxAge    time.Duration
+	now       string
+}
+
+func (f *freshFlags) demand(cmd *cobra.Command) (proof.Freshness, error) {
+	out := proof.Freshness{}
+	if cmd.Flags().Changed("max-age") {
+		at := time.Now()
+		if f.now != "" {
+			var err error
+			if at, err = time.Parse(time.RFC3339, f.now); err != nil {
+				return out, usagef("--now: want a time like 2027-01-01T00:00:00Z: %w", err)
+			}
+		}
+		if f.maxAge <= 0 {
+			return out, usagef("--max-age must be above 0, like 24h")
+		}
+		out = proof.NotOlder(f.maxAge, at)
+	} else if f.now != "" {
+		return out, usagef("--now goes with --max-age")
+	}
+	out.MinHeight = f.minHeight
+	return out, nil
 }
 
 // verdict is the JSON form of a refusal.
