@@ -16,6 +16,8 @@ import (
 // TestDeterminism applies the same random blocks again and again, on one and on several
 // processors (and, as always in Go, with other seeds of all maps): the changes, entries,
 // results and app hashes are the same at every height.
+var modelAttributes = []ledger.Attribute{{Name: "model", Text: "M"}}
+
 func TestDeterminism(t *testing.T) {
 	want := randomChain(t, 200)
 	for _, procs := range []int{1, 2, 8} {

@@ -2,7 +2,10 @@ package state_test
 
 import (
 	"bytes"
+	"flag"
 	"fmt"
+	"maps"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -10,458 +13,285 @@ import (
 	"pgregory.net/rapid"
 
 	"mtmledger/crypto"
+	"mtmledger/crypto/merkle"
 	"mtmledger/internal/simtest"
 	"mtmledger/ledger"
 	"mtmledger/ledger/record"
 )
 
-const modelGaps = 3
+// Environment of TestModel. The seed is rapid's own flag, -rapid.seed.
+const runsEnv = "MTM_MODEL_RUNS" // ledgers to grow; more than the default for a long run
+
+const (
+	modelRuns   = 120 // ledgers
+	modelBlocks = 60  // of a ledger, on average
+	modelSeed   = 20_260_101
+)
+
+// TestModel grows random ledgers block by block and compares everything that the rules say
+// with what the naive ledger says: the code of each transaction and statement, each index,
+// each entry, every row, what CometBFT is told. Invariants are checked on the records
+// and the log alone. The default seed is fixed, so that it can be required that every
+// kind of operation succeeded and every code was given.
+func TestModel(t *testing.T) {
+	runs := os.Getenv(runsEnv)
+	usual := runs == "" && !testing.Short() && flag.Lookup("rapid.seed").Value.String() == "0"
+	if runs == "" {
+		runs = fmt.Sprint(modelRuns)
+	}
+	setDefault(t, "rapid.checks", runs)
+	setDefault(t, "rapid.steps", fmt.Sprint(modelBlocks))
+	setDefault(t, "rapid.seed", fmt.Sprint(modelSeed))
+	seen := newCoverage()
+	rapid.Check(t, func(t *rapid.T) {
+		m := newModel(t, seen)
+		t.Repeat(map[string]func(*rapid.T){"block": m.block})
+	})
+	t.Log(seen)
+	if usual && !t.Failed() {
+		seen.require(t)
+	}
+}
+
+// setDefault sets a flag of rapid, unless the command line did, for this test.
+func setDefault(t *testing.T, name, value string) {
+	f := flag.Lookup(name)
+	old := f.Value.String()
+	if old != f.DefValue {
+		return
+	}
+	if err := f.Value.Set(value); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = f.Value.Set(old) })
+}
 
 // model drives the rules and the naive ledger side by side.
 type model struct {
-	c     *simtest.Chain
-	n     *naive
-	past  [][]byte // operations made so far
-	pastI []intent
+	c    *simtest.Chain
+	n    *naive
+	cast *cast
+	inv  *invariants
+	seen *coverage
+
+	past [][]byte // operations that were accepted
+
+	last  ledger.Grant // the last one drawn, to be given again
+	burst int          // how often
 }
 
-func newModel(t *rapid.T) *model {
-	c := simtest.New(t, simtest.Config{Organisations: 2, Devices: 1, Streams: 1, Parameters: ledger.GenesisParameters{OpenGaps: modelGaps}})
-	n := &naive{
-		gaps:    modelGaps,
-		devices: make(map[string]naivePrincipal),
-		bridges: make(map[string]naivePrincipal),
-		streams: make(map[string]*naiveStream),
-		done:    make(map[string]bool),
-
-		ownership: newOwnership(),
+func newModel(t *rapid.T, seen *coverage) *model {
+	cfg := simtest.Config{Organisations: 3, Devices: 1, Streams: 1, Validators: rapid.SampledFrom([]int{1, 2, 1, 2, 0}).Draw(t, "validators")}
+	if cfg.Admins = rapid.IntRange(1, 2).Draw(t, "admins"); cfg.Admins == 2 && odd(t, 5, "threshold") {
+		cfg.Threshold, cfg.Devices, cfg.Streams = 2, 0, 0
 	}
-	for i, o := range c.Organisations {
-		n.orgs = append(n.orgs, o.Name)
-		n.bridges[fmt.Sprint("bridge ", i)] = enrolled(fmt.Sprint("bridge ", i), o.Name, 0)
+	cfg.Parameters = ledger.GenesisParameters{
+		OpenGaps: rapid.Uint64Range(1, 4).Draw(t, "open gaps"), NotAfter: 3_600, ClockAhead: 60,
+		StatementsPerBridge: rapid.Uint64Range(5, 16).Draw(t, "statements of a bridge"), BytesPerBridge: ledger.MaxStatement,
+		StatementsPerOrganisation: rapid.Uint64Range(6, 20).Draw(t, "statements of an organisation"), BytesPerOrganisation: 80_000,
 	}
-	for _, d := range c.Devices {
-		n.devices[d.Name] = enrolled(d.Name, d.Organisation.Name, 1)
+	c := simtest.New(t, cfg)
+	genesis, err := ledger.ParseGenesis(c.AppState)
+	if err != nil {
+		t.Fatal(err)
 	}
-	for _, s := range c.Streams {
-		n.streams[s.Device.Name+"/"+s.Name] = newNaiveStream(s.Device.Name, s.Device.Organisation.Name, 2)
-	}
+	m := &model{c: c, n: newNaive(c.ID, genesis, genesis.Entry(c.ID), simtest.GenesisTime, seen.applied), cast: newCast(c.ID), seen: seen}
+	m.inv = newInvariants(c)
 	for _, b := range c.Blocks[1:] {
+		before := len(m.n.log)
+		m.n.begin(b.Height, b.Time)
 		for _, tx := range b.Txs {
-			n.done[string(tx)] = true
-			n.log = append(n.log, string(tx))
+			m.n.transaction(tx)
 		}
+		m.n.end(before)
+		m.inv.check(t, b)
 	}
-	return &model{c: c, n: n}
-}
-
-// The names that the test draws from: few, so that they meet. Devices 0 and 1, each with
-// stream 0, and bridges 0 and 1 are there from the start.
-var (
-	orgNames    = []string{"organisation 0", "organisation 1"}
-	deviceNames = []string{"device 0", "device 1", "device 2"}
-	allDevices  = append(slices.Clone(deviceNames), "device 3", "device 4")
-	bridgeNames = []string{"bridge 0", "bridge 1", "bridge 2"}
-
-	usualDevices = []string{"device 0", "device 0", "device 1"}
-	usualBridges = []string{"bridge 0", "bridge 0", "bridge 0", "bridge 1"}
-	usualStreams = []string{"stream 0", "stream 0"}
-
-	usualKinds = []string{"enrol_device", "enrol_bridge", "open_stream", "open_stream", "rotate"}
-	rareKinds  = []string{"rotate", "suspend", "resume", "resume", "retire"}
-	spareKeys  = []string{"spare 0", "spare 1", "spare 2", "spare 3"}
-
-	streamNames = []string{"stream 0", "stream 1"}
-)
-
-func rarely(t *rapid.T, what string) bool { return rapid.IntRange(0, 19).Draw(t, what) == 0 }
-
-func pick(t *rapid.T, what string, from ...[]string) string {
-	return rapid.SampledFrom(slices.Concat(from...)).Draw(t, what)
-}
-
-func (m *model) drawOperation(t *rapid.T) intent {
-	if len(m.past) > 0 && rarely(t, "replay") {
-		return intent{kind: "replay", replay: rapid.IntRange(0, len(m.past)-1).Draw(t, "which")}
-	}
-	i := intent{kind: pick(t, "kind", usualKinds, rareKinds, ownershipKinds)}
-	i.actor = pick(t, "actor", orgNames, orgNames, orgNames, deviceNames)
-	i.signer = m.current(i.actor)
-	if rarely(t, "another signer") {
-		i.signer = pick(t, "signer", orgNames, deviceNames, spareKeys)
-	}
-	i.org = i.actor
-	switch i.kind {
-	case "rotate":
-		m.drawRotation(t, &i)
-	case "suspend", "resume", "retire":
-		i.subject = pick(t, "device", usualDevices, deviceNames)
-	case "enrol_device":
-		i.subject = pick(t, "device", deviceNames)
-	case "enrol_bridge":
-		i.subject = pick(t, "bridge", bridgeNames)
-	case "open_stream":
-		i.device = pick(t, "device", deviceNames)
-		i.subject = i.device + "/" + pick(t, "stream", streamNames)
-	}
-	i.notAfter = m.next() + rapid.SampledFrom([]int64{0, 1, 60, ledger.MaxNotAfter}).Draw(t, "not after")
-	if rarely(t, "late") {
-		i.notAfter = m.next() + rapid.SampledFrom([]int64{-1, -100, ledger.MaxNotAfter + 1}).Draw(t, "not after")
-	}
-	if isOwnership(i.kind) {
-		m.drawOwnership(t, &i)
-		return i
-	}
-	i.forged = slices.Contains([]string{"enrol_device", "enrol_bridge", "rotate"}, i.kind) && rarely(t, "forged")
-	return i
-}
-
-func (m *model) drawRotation(t *rapid.T, i *intent) {
-	i.subject = pick(t, "device", usualDevices, deviceNames)
-	i.key = pick(t, "new key", spareKeys)
-	i.old = m.current(i.subject)
-	if rarely(t, "another old key") {
-		i.old = pick(t, "old key", deviceNames, spareKeys)
-	}
-	i.closes = rapid.SampledFrom([]uint64{0, 1, 2, 5, 1000}).Draw(t, "closes")
-	if i.closes > 0 {
-		i.closes += m.c.Height
-	}
-	if i.org = m.n.devices[i.subject].org; i.org == "" || rarely(t, "another organisation") {
-		i.org = pick(t, "organisation", orgNames)
-	}
-}
-
-// current is the name of the newest key of whoever has a name, which is usually the valid one.
-func (m *model) current(name string) string {
-	if keys := m.n.devices[name].keys; len(keys) > 0 {
-		return keys[len(keys)-1].name
-	}
-	return name
-}
-
-// next is the time of the next block in seconds.
-func (m *model) next() int64 { return (m.c.Time + simtest.BlockTime) / 1e6 }
-
-func (m *model) drawBatch(t *rapid.T) intent {
-	i := intent{kind: "batch", actor: pick(t, "bridge", usualBridges, bridgeNames)}
-	i.signer = i.actor
-	if rarely(t, "another signer") {
-		i.signer = pick(t, "signer", bridgeNames)
-	}
-	i.forged = rarely(t, "forged")
-	for range rapid.IntRange(1, 6).Draw(t, "statements") {
-		i.items = append(i.items, m.drawItem(t))
-	}
-	return i
-}
-
-func (m *model) drawItem(t *rapid.T) item {
-	s := item{device: pick(t, "device", usualDevices, deviceNames), count: rapid.IntRange(1, 4).Draw(t, "count")}
-	s.signer = m.current(s.device)
-	if keys := m.n.devices[s.device].keys; len(keys) > 1 && rapid.IntRange(0, 3).Draw(t, "older key") == 0 {
-		s.signer = keys[len(keys)-2].name
-	}
-	s.stream = s.device + "/" + pick(t, "stream", usualStreams, streamNames)
-	s.first = rapid.Uint64Range(1, 24).Draw(t, "first")
-	if rapid.IntRange(0, 3).Draw(t, "derived") == 0 {
-		s.input = pick(t, "input", allStreams[:2], allStreams)
-		s.inFirst = rapid.Uint64Range(1, 6).Draw(t, "input first")
-		s.inLast = s.inFirst + rapid.Uint64Range(0, 2).Draw(t, "input more")
-	}
-	if !rarely(t, "usual") {
-		return s
-	}
-	switch rapid.IntRange(0, 5).Draw(t, "fault") {
-	case 0:
-		s.signer = pick(t, "signer", deviceNames, spareKeys)
-	case 1:
-		s.stream = pick(t, "device", deviceNames) + "/" + pick(t, "stream", streamNames)
-	case 2:
-		s.ahead = true
-	case 3:
-		s.broken = true
-	case 4:
-		s.garbage = true
-	case 5:
-		s.first = ledger.MaxNumber - uint64(s.count) + 1
-	}
-	return s
-}
-
-func (m *model) id(name string) crypto.ID {
-	key := simtest.Key(name).Public()
-	switch {
-	case slices.Contains(orgNames, name):
-		return ledger.OrganisationID(key)
-	case slices.Contains(allDevices, name):
-		return ledger.DeviceID(key)
-	}
-	return ledger.BridgeID(key)
-}
-
-func (m *model) streamID(name string) crypto.ID {
-	device, stream, _ := strings.Cut(name, "/")
-	return ledger.StreamID(m.c.ID, m.id(device), stream)
-}
-
-func (m *model) operationBytes(t *rapid.T, i intent) []byte {
-	var body ledger.Body
-	subject := m.id(i.subject)
-	switch i.kind {
-	case "open_stream":
-		body = ledger.OpenStream{Device: m.id(i.device), Name: i.subject[len(i.device)+1:]}
-	case "enrol_device":
-		body = ledger.EnrolDevice{Possession: m.possession(t, i, i.subject)}
-	case "enrol_bridge":
-		body = ledger.EnrolBridge{Possession: m.possession(t, i, i.subject)}
-	case "rotate":
-		old := simtest.Key(i.old).Public().KeyID()
-		body = ledger.Rotate{Device: subject, Old: old, Closes: i.closes, Possession: m.possession(t, i, i.key)}
-	case "suspend":
-		body = ledger.Suspend{Device: subject}
-	case "resume":
-		body = ledger.Resume{Device: subject}
-	case "retire":
-		body = ledger.Retire{Device: subject}
-	default:
-		body = m.ownershipBody(t, i)
-	}
-	return m.c.SignOperation(simtest.Key(i.signer), ledger.Operation{Chain: m.c.ID, Actor: m.id(i.actor), NotAfter: i.notAfter, Body: body})
-}
-
-// possession is a proof of the named key, or one that its key did not sign.
-func (m *model) possession(t *rapid.T, i intent, key string) *ledger.Possession {
-	p := m.c.Possession(simtest.Key(key), m.id(i.org))
-	if !i.forged {
-		return p
-	}
-	raw := bytes.Clone(p.Bytes())
-	raw[len(raw)-1] ^= 1
-	p, err := ledger.ParsePossession(raw)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p
-}
-
-func (m *model) batchBytes(t *rapid.T, i intent) []byte {
-	raws := make([][]byte, len(i.items))
-	for k, s := range i.items {
-		raws[k] = m.statementBytes(s)
-	}
-	b, err := ledger.SignBatch(simtest.Key(i.signer), m.c.ID, m.id(i.actor), 1, m.c.Time, raws)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if i.forged {
-		b.Bytes()[len(b.Bytes())-1] ^= 1
-	}
-	return b.Bytes()
-}
-
-func (m *model) statementBytes(s item) []byte {
-	if s.garbage {
-		return []byte("garbage")
-	}
-	st := ledger.Statement{Device: m.id(s.device), Stream: m.streamID(s.stream), First: s.first}
-	for k := range s.count {
-		st.Readings = append(st.Readings, ledger.Reading{Content: fmt.Append(nil, m.c.Height, k)})
-	}
-	if s.ahead {
-		st.Readings[s.count-1].Time = m.c.Time + simtest.BlockTime + ledger.MaxClockAhead*1e6 + 1
-	}
-	if s.input != "" {
-		st.Inputs = []ledger.Input{{Stream: m.streamID(s.input), First: s.inFirst, Last: s.inLast}}
-	}
-	raw := m.c.SignStatement(simtest.Key(s.signer), st)
-	if s.broken {
-		raw[len(raw)-1] ^= 1
-	}
-	return raw
-}
-
-// block makes a block of drawn transactions and compares every result.
-func (m *model) block(t *rapid.T) {
-	var txs [][]byte
-	var intents []intent
-	for range rapid.IntRange(0, 4).Draw(t, "transactions") {
-		var i intent
-		if rapid.Bool().Draw(t, "batch") {
-			i = m.drawBatch(t)
-			txs = append(txs, m.batchBytes(t, i))
-		} else if i = m.drawOperation(t); i.kind == "replay" {
-			txs, i = append(txs, m.past[i.replay]), m.pastI[i.replay]
-		} else {
-			raw := m.operationBytes(t, i)
-			i.made = madeID(t, raw)
-			txs, m.past, m.pastI = append(txs, raw), append(m.past, raw), append(m.pastI, i)
-		}
-		intents = append(intents, i)
-	}
-	m.n.height, m.n.now = m.c.Height+1, m.next()
-	b := m.c.Block(txs...)
-	for k, i := range intents {
-		m.compareResult(t, i, txs[k], b, k)
-	}
+	m.compareLog(t, 0)
 	m.compareRows(t)
+	return m
 }
 
-func (m *model) compareResult(t *rapid.T, i intent, raw []byte, b *simtest.Block, k int) {
-	got := b.Results[k]
-	var code ledger.Code
+// delays are what passes between blocks besides simtest.BlockTime, µs.
+var delays = []int64{0, 0, 0, 0, 0, 1, 999_999, 500_000, 4_000_000, 30_000_000}
+
+// block makes a block of drawn transactions and compares everything. The naive ledger
+// applies each as it is drawn, so that the next one may build on it.
+func (m *model) block(t *rapid.T) {
+	m.c.Time += rapid.SampledFrom(delays).Draw(t, "delay")
+	before := len(m.n.log)
+	m.n.begin(m.c.Height+1, m.c.Time+simtest.BlockTime)
+	var txs [][]byte
 	var codes []ledger.Code
-	var added []string
-	if i.kind == "batch" {
-		code, codes = m.n.batch(i)
-		for j, c := range codes {
-			if c == ledger.CodeOK {
-				added = append(added, string(m.rawStatement(t, raw, j)))
-			}
+	var all [][]ledger.Code
+	for range rapid.IntRange(0, 9).Draw(t, "transactions") {
+		raw := m.transaction(t)
+		code, statements := m.n.transaction(raw)
+		m.seen.count(raw, code, statements)
+		if code == ledger.CodeOK && len(statements) == 0 {
+			m.past = append(m.past, raw)
 		}
-	} else if code = m.n.operation(i, string(raw)); code == ledger.CodeOK {
-		added = []string{string(raw)}
+		txs, codes, all = append(txs, raw), append(codes, code), append(all, statements)
 	}
-	if got.Code != code || !slices.Equal(got.Codes, codes) {
-		t.Fatalf("height %d, transaction %d, %+v: result %v %v, want %v %v", b.Height, k, i, got.Code, got.Codes, code, codes)
-	}
-	if len(got.Indexes) != len(added) {
-		t.Fatalf("%d indexes, want %d", len(got.Indexes), len(added))
-	}
-	for j, index := range got.Indexes {
-		if want := uint64(1 + len(m.n.log) + j); index != want {
-			t.Fatalf("index %d, want %d", index, want)
+	m.c.Misbehaviour = m.drawMisbehaviour(t)
+	m.n.misbehaves(m.c.Misbehaviour)
+	m.n.end(before)
+	b := m.c.Block(txs...)
+	index := uint64(before)
+	for i, got := range b.Results {
+		if got.Code != codes[i] || !slices.Equal(got.Codes, all[i]) {
+			t.Fatalf("height %d, transaction %d: %s\nresult %v %v, want %v %v", b.Height, i, m.cast.describe(txs[i]), got.Code, got.Codes, codes[i], all[i])
 		}
+		index = compareIndexes(t, index, got.Indexes, codes[i], all[i])
 	}
-	m.n.log = append(m.n.log, added...)
+	m.compareLog(t, before)
+	m.compareRows(t)
+	if want := m.n.updates(); !slices.Equal(b.Updates, want) {
+		t.Fatalf("height %d: CometBFT is told %v of the validators, want %v", b.Height, b.Updates, want)
+	}
+	m.inv.check(t, b)
 }
 
-func (m *model) rawStatement(t *rapid.T, raw []byte, j int) []byte {
-	tx, err := ledger.ParseTransaction(raw)
-	if err != nil {
-		t.Fatal(err)
+// compareIndexes compares the indexes of a transaction, the next of which should be next.
+func compareIndexes(t *rapid.T, next uint64, got []uint64, code ledger.Code, statements []ledger.Code) uint64 {
+	var want []uint64
+	for _, statement := range statements {
+		if statement == ledger.CodeOK {
+			want, next = append(want, next), next+1
+		}
 	}
-	return tx.Batch.Raw[j]
+	if code == ledger.CodeOK && len(statements) == 0 {
+		want, next = append(want, next), next+1
+	}
+	if !slices.Equal(got, want) {
+		t.Fatalf("log indexes %d, want %d", got, want)
+	}
+	return next
 }
 
-// compareRows compares everything that the records say with the naive ledger.
+// compareLog compares the entries from an index on.
+func (m *model) compareLog(t *rapid.T, from int) {
+	if size := m.c.Store.LogSize(); size != uint64(len(m.n.log)) {
+		t.Fatalf("log of %d entries, want %d", size, len(m.n.log))
+	}
+	for i := from; i < len(m.n.log); i++ {
+		if got, err := m.c.Store.Entry(uint64(i)); err != nil || !bytes.Equal(got, m.n.log[i]) {
+			t.Fatalf("entry %d differs (%v)", i, err)
+		}
+	}
+}
+
+// compareRows compares all rows.
 func (m *model) compareRows(t *rapid.T) {
-	count := 0 // rows of streams and gaps
-	for name, s := range m.n.streams {
-		id := m.streamID(name)
-		want := s.head()
-		if m.n.isClosed(name) {
-			want.Status = record.StatusRetired
-		}
-		want.Device = m.id(s.device)
-		m.row(t, name, record.StreamRow(id), want.Encode())
-		m.row(t, name, record.DeviceStreamRow(want.Device, id), record.DeviceStream{Name: name[len(s.device)+1:]}.Encode())
-		m.compareOwners(t, name, record.FamilyOrganisationStream, id, s.owners)
-		for _, o := range s.owners {
-			m.row(t, name, record.OwnerRow(id, o.from), record.Owner{Organisation: m.id(o.org), Since: o.since}.Encode())
-		}
-		for _, g := range gapsOf(s.used) {
-			m.row(t, name, record.GapRow(id, g[0]), record.Gap{Last: g[1]}.Encode())
-			count++
-		}
-		count++
-	}
-	changes := 0
-	for name, d := range m.n.devices {
-		for _, k := range d.keys {
-			key := simtest.Key(k.name).Public()
-			m.row(t, name, record.KeyRow(m.id(name), key.KeyID()), record.Key{Public: key, Opens: k.opens, Closes: k.closes, Doubtful: k.doubtful}.Encode())
-		}
-		m.compareOwners(t, name, record.FamilyOrganisationDevice, m.id(name), d.owners)
-		for _, h := range d.changes() {
-			row := record.Device{Organisation: m.id(ownedAt(d.owners, h).org), Status: statusOf[d.statusAt(h)]}
-			m.row(t, name, record.DeviceRow(m.id(name), h), row.Encode())
-			changes++
-		}
-	}
-	devices, operations := 0, 0
+	want := m.n.rows()
+	var wrong []string
 	for _, k := range m.c.Store.Keys() {
-		switch record.FamilyOf(k) {
-		case record.FamilyStream, record.FamilyGap:
-			count--
-		case record.FamilyDevice:
-			devices++
-		case record.FamilyOperation:
-			operations++
+		got, err := m.c.Store.Get(k)
+		if err != nil {
+			t.Fatal(err)
 		}
-	}
-	if count != 0 || devices != changes || operations != len(m.n.done) {
-		t.Fatalf("rows too few (+) or too many (-): %d of streams; %d devices, want %d; %d operations, want %d",
-			count, devices, changes, operations, len(m.n.done))
-	}
-	m.compareOwnership(t)
-	m.compareLog(t)
-}
-
-var statusOf = map[ledger.Code]record.Status{
-	ledger.CodeOK:        record.StatusActive,
-	ledger.CodeSuspended: record.StatusSuspended,
-	ledger.CodeRetired:   record.StatusRetired,
-}
-
-// compareLog compares the log, and the block row of the last entry.
-func (m *model) compareLog(t *rapid.T) {
-	size := m.c.Store.LogSize()
-	if size != uint64(1+len(m.n.log)) {
-		t.Fatalf("log of %d entries, want %d", size, 1+len(m.n.log))
-	}
-	for i, want := range m.n.log {
-		if got, err := m.c.Store.Entry(uint64(i + 1)); err != nil || string(got) != want {
-			t.Fatalf("entry %d differs (%v)", i+1, err)
+		if !bytes.Equal(got, want[k]) {
+			wrong = append(wrong, fmt.Sprintf("row %s is %x, want %x", m.cast.key(k), got, want[k]))
 		}
+		delete(want, k)
 	}
-	_, value, err := m.c.Store.Predecessor(record.BlockRow(0), record.BlockRow(m.c.Height))
-	if err != nil {
-		t.Fatal(err)
+	for _, k := range slices.SortedFunc(maps.Keys(want), func(a, b merkle.Key) int { return bytes.Compare(a[:], b[:]) }) {
+		wrong = append(wrong, fmt.Sprintf("row %s is missing, want %x", m.cast.key(k), want[k]))
 	}
-	if row, err := record.ParseBlock(value); err != nil || !row.Contains(size-1) || row.Contains(size) {
-		t.Fatalf("last block row %+v does not end with entry %d (%v)", row, size-1, err)
+	if len(wrong) > 0 {
+		t.Fatalf("height %d: %d rows differ:\n%s", m.c.Height, len(wrong), strings.Join(wrong[:min(len(wrong), 8)], "\n"))
 	}
 }
 
-func (m *model) row(t *rapid.T, what string, k [33]byte, want []byte) {
-	got, err := m.c.Store.Get(k)
-	if err != nil {
-		t.Fatal(err)
+// coverage counts what happened over all runs.
+type coverage struct {
+	steps, statements int
+	applied           map[ledger.Kind]int // operations, proposed ones when they were decided
+	codes             map[ledger.Code]int
+	byKind            map[string]map[ledger.Code]int
+}
+
+func newCoverage() *coverage {
+	return &coverage{applied: make(map[ledger.Kind]int), codes: make(map[ledger.Code]int), byKind: make(map[string]map[ledger.Code]int)}
+}
+
+func (s *coverage) count(raw []byte, code ledger.Code, statements []ledger.Code) {
+	what := "batch"
+	if tx, err := ledger.ParseTransaction(raw); err != nil {
+		what = "garbage"
+	} else if tx.Operation != nil {
+		what = tx.Operation.Body.Kind().String()
 	}
-	if !bytes.Equal(got, want) {
-		t.Fatalf("%s: row %v is %x, want %x", what, record.FamilyOf(k), got, want)
+	s.add(what, code)
+	s.steps++
+	for _, c := range statements {
+		s.add("statement", c)
+		s.statements++
 	}
 }
 
-// TestModel compares the rules with a naive ledger over random blocks.
-func TestModel(t *testing.T) {
-	seen := make(map[ledger.Code]int)
-	statements := 0
-	rapid.Check(t, func(t *rapid.T) {
-		m := newModel(t)
-		for range rapid.IntRange(1, 40).Draw(t, "blocks") {
-			m.block(t)
+func (s *coverage) add(what string, code ledger.Code) {
+	if s.byKind[what] == nil {
+		s.byKind[what] = make(map[ledger.Code]int)
+	}
+	s.byKind[what][code]++
+	s.codes[code]++
+}
+
+func (s *coverage) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d transactions, %d statements\n", s.steps, s.statements)
+	for _, what := range sorted(s.byKind) {
+		fmt.Fprintf(&b, "%s:", what)
+		for _, code := range sorted(s.byKind[what]) {
+			fmt.Fprintf(&b, " %v %d", code, s.byKind[what][code])
 		}
-		for _, b := range m.c.Blocks {
-			for _, r := range b.Results {
-				seen[r.Code]++
-				for _, code := range r.Codes {
-					seen[code]++
-					statements++
-				}
-			}
-		}
-	})
-	t.Logf("%d statements; codes: %v", statements, seen)
-	for _, code := range []ledger.Code{
-		ledger.CodeOK, ledger.CodeUsed, ledger.CodeTooManyGaps, ledger.CodeUnknownStream, ledger.CodeUnknownDevice,
-		ledger.CodeReplayed, ledger.CodeExists, ledger.CodeNotOwner, ledger.CodeBadSignature, ledger.CodeClockAhead,
-		ledger.CodeKeyClosed, ledger.CodeSuspended, ledger.CodeRetired, ledger.CodeUnknownKey,
-		ledger.CodeNoGrant, ledger.CodeGrantExpired, ledger.CodeOutOfRange, ledger.CodeClosed, ledger.CodeUnknownGrant,
-	} {
-		if seen[code] == 0 {
-			t.Errorf("%v never happened: the test does not test it", code)
+		b.WriteString("\n")
+	}
+	b.WriteString("applied, directly or by a proposal:")
+	for _, kind := range sorted(s.applied) {
+		fmt.Fprintf(&b, " %v %d", kind, s.applied[kind])
+	}
+	return b.String()
+}
+
+// neverSeen are the codes that the rules do not give to what parses, and why.
+var neverSeen = map[ledger.Code]string{
+	ledger.CodeInputsDisabled:  "not given out any more",
+	ledger.CodePruned:          "of queries",
+	ledger.CodeOverloaded:      "of the pool",
+	ledger.CodeBadKey:          "of parsing",
+	ledger.CodeNotEquivocation: "of parsing",
+}
+
+// require fails the test where it tested nothing.
+func (s *coverage) require(t *testing.T) {
+	for kind := ledger.Kind(1); !strings.HasPrefix(kind.String(), "kind_"); kind++ {
+		if s.applied[kind] < 10 {
+			t.Errorf("%v was applied %d times: the test does not test it", kind, s.applied[kind])
 		}
 	}
+	for code := ledger.CodeOK; !strings.HasPrefix(code.String(), "code_"); code++ {
+		why, never := neverSeen[code]
+		switch {
+		case never && s.codes[code] > 0:
+			t.Errorf("%v was given, though it is %s", code, why)
+		case !never && s.codes[code] == 0:
+			t.Errorf("%v was never given: the test does not test it", code)
+		}
+	}
+	if s.steps < 20_000 {
+		t.Errorf("%d transactions, want tens of thousands", s.steps)
+	}
+}
+
+// key describes the key of a row.
+func (c *cast) key(k merkle.Key) string {
+	return fmt.Sprintf("%v of %s, %x", record.FamilyOf(k), c.name(record.IDOf(k)), k[17:])
+}
+
+func (c *cast) name(id crypto.ID) string {
+	if name, known := c.names[id]; known {
+		return name
+	}
+	return id.String()
 }

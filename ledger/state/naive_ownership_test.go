@@ -2,174 +2,125 @@ package state_test
 
 import (
 	"slices"
-	"strings"
 
 	"mtmledger/crypto"
-	"mtmledger/internal/simtest"
 	"mtmledger/ledger"
 	"mtmledger/ledger/record"
 )
 
-// claim is what an intent of a kind from 8 on says besides.
-type claim struct {
-	stream, grantee string
-	rights          ledger.Rights
-	first, last     uint64 // last 0: no end
-	until           int64  // seconds; 0: no end
-	from            uint64 // height
-	grant, made     crypto.ID
-	others          []string // devices of a manifest
+// Kinds 9 and 11 to 16.
 
-	give, withStreams, fromNow bool   // a transfer of a device, not of a stream
-	to                         string // organisation
-}
-
-type naiveGrant struct {
-	id                       crypto.ID
-	stream, grantor, grantee string
-	rights                   ledger.Rights
-	first, last              uint64
-	until                    int64
-	granted, revoked         uint64
-}
-
-type naiveDelivery struct {
-	id, grant   crypto.ID
-	consumer    string
-	first, last uint64
-	height      uint64
-}
-
-// ownership is what the naive ledger remembers of the kinds from 8 on.
-type ownership struct {
-	grants     []*naiveGrant
-	deliveries []naiveDelivery
-	derived    []item
-	proposals  []*naiveProposal
-	closed     map[string]record.Closed // streams
-	keyless    map[string]string        // devices, by the key that was closed
-	evidence   map[string]bool          // device and key
-	described  map[string]uint64        // subject and height
-}
-
-func newOwnership() ownership {
-	return ownership{closed: map[string]record.Closed{}, keyless: map[string]string{}, evidence: map[string]bool{}, described: map[string]uint64{}}
-}
-
-func (g *naiveGrant) past(now int64) bool { return g.until != 0 && now >= g.until }
-
-func (g *naiveGrant) covers(first, last uint64) bool {
-	return g.first <= first && (g.last == 0 || last <= g.last)
-}
-
-// own applies the kinds from 8 on.
-func (n *naive) own(i intent, isOrg bool) ledger.Code {
-	switch i.kind {
-	case "close_stream":
-		return n.closeStream(i)
-	case "compromise":
-		return n.compromise(i)
-	case "grant":
-		return n.grant(i)
-	case "revoke":
-		return n.revoke(i)
-	case "deliver":
-		return n.deliver(i)
-	case "equivocation":
-		return n.equivocation(i)
-	case "enrol_devices":
-		return n.enrolDevices(i, isOrg)
-	case "propose":
-		return n.propose(i, isOrg)
-	case "approve":
-		return n.approve(i, isOrg)
-	}
-	return n.describe(i)
-}
-
-func (o *ownership) isClosed(stream string) bool { return o.closed[stream].Height != 0 }
-
-func simtestOrganisation(name string) crypto.ID {
-	return ledger.OrganisationID(simtest.Key(name).Public())
-}
-
-func (n *naive) ownedStream(i intent) ledger.Code {
-	switch s := n.streams[i.stream]; {
-	case s == nil:
-		return ledger.CodeUnknownStream
-	case s.owner != i.actor:
+// giving is what the rules of 9 and 11 say about giver and receiver before both agree.
+func (n *naive) giving(a act, giver, to crypto.ID) ledger.Code {
+	receiver, found := n.organisation(to)
+	switch {
+	case a.actor != giver && a.actor != to:
 		return ledger.CodeNotOwner
-	}
-	return ledger.CodeOK
-}
-
-func (n *naive) closeStream(i intent) ledger.Code {
-	if code := n.ownedStream(i); code != ledger.CodeOK {
-		return code
-	}
-	if n.isClosed(i.stream) {
+	case !found:
+		return ledger.CodeUnknownOrganisation
+	case giver == to:
 		return ledger.CodeExists
 	}
-	n.closed[i.stream] = record.Closed{Organisation: simtestOrganisation(i.actor), Height: n.height}
-	return ledger.CodeOK
+	return notActive(receiver.Status)
 }
 
-func (n *naive) compromise(i intent) ledger.Code {
-	d, known := n.devices[i.subject]
-	at := slices.IndexFunc(d.keys, func(k naiveKey) bool { return k.name == i.key })
-	switch {
-	case !known:
-		return ledger.CodeNotFound
-	case d.org != i.actor:
-		return ledger.CodeNotOwner
-	case at < 0:
-		return ledger.CodeUnknownKey
-	case i.from > n.height:
-		return ledger.CodeFutureHeight
-	case d.keys[at].doubtful != 0 && i.from >= d.keys[at].doubtful:
-		return ledger.CodeExists
-	}
-	d.keys = slices.Clone(d.keys)
-	k := &d.keys[at]
-	k.doubtful = i.from
-	if k.closes == 0 {
-		n.keyless[i.subject] = k.name
-	}
-	if k.closes == 0 || k.closes > n.height+1 {
-		k.closes = n.height + 1
-	}
-	n.devices[i.subject] = d
-	return ledger.CodeOK
-}
-
-func (n *naive) grant(i intent) ledger.Code {
-	if code := n.ownedStream(i); code != ledger.CodeOK {
-		return code
-	}
-	d, device := n.devices[i.grantee]
-	switch {
-	case !device && !slices.Contains(n.orgs, i.grantee):
-		return ledger.CodeNotFound
-	case device && d.statusAt(n.height+1) == ledger.CodeRetired:
+func (n *naive) transferDevice(b ledger.TransferDevice) ledger.Code {
+	device, _ := n.device(b.Device)
+	if device.Status == record.StatusRetired {
 		return ledger.CodeRetired
-	case i.until != 0 && i.until <= n.now:
-		return ledger.CodeGrantExpired
 	}
-	count := 0
-	for _, g := range n.grants {
-		if g.stream == i.stream && g.grantee == i.grantee && g.revoked == 0 && !g.past(n.now) {
-			count++
+	var streams []crypto.ID
+	for id, s := range n.streams {
+		if owner, _ := s.owners.at(n.height + 1); b.WithStreams && s.device == b.Device && owner.Organisation == device.Organisation {
+			streams = append(streams, id)
 		}
 	}
-	if count >= ledger.MaxGrants {
-		return ledger.CodeTooMany
+	if code := n.transferStreams(b.To, true, streams...); code != ledger.CodeOK {
+		return code
 	}
-	n.grants = append(n.grants, &naiveGrant{id: i.made, stream: i.stream, grantor: i.actor, grantee: i.grantee, rights: i.rights,
-		first: i.first, last: i.last, until: i.until, granted: n.height})
+	device.Organisation = b.To
+	n.devices[b.Device].is.set(n.height+1, device)
 	return ledger.CodeOK
 }
 
-func (n *naive) find(id crypto.ID) *naiveGrant {
+// transferStreams gives streams, all or none, to an organisation.
+func (n *naive) transferStreams(to crypto.ID, fromNow bool, list ...crypto.ID) ledger.Code {
+	for _, id := range list {
+		for _, owner := range n.streams[id].owners {
+			if owner.from == n.height+1 {
+				return ledger.CodeTooMany
+			}
+		}
+	}
+	for _, id := range list {
+		s := n.streams[id]
+		since := n.height + 1
+		if giver, _ := s.owners.at(n.height + 1); !fromNow {
+			since = giver.Since
+		}
+		s.owners.set(n.height+1, record.Owner{Organisation: to, Since: since})
+	}
+	return ledger.CodeOK
+}
+
+// ownsStream is the code of an actor that must own a stream.
+func (n *naive) ownsStream(a act, id crypto.ID) ledger.Code {
+	s := n.streams[id]
+	if s == nil {
+		return ledger.CodeUnknownStream
+	}
+	if owner, _ := s.owners.at(n.height + 1); owner.Organisation != a.actor {
+		return ledger.CodeNotOwner
+	}
+	return ledger.CodeOK
+}
+
+func (n *naive) closeStream(a act, b ledger.CloseStream) ledger.Code {
+	if code := n.ownsStream(a, b.Stream); code != ledger.CodeOK {
+		return code
+	}
+	s := n.streams[b.Stream]
+	if s.closed != nil {
+		return ledger.CodeExists
+	}
+	s.closed = &record.Closed{Organisation: a.actor, Height: n.height}
+	return ledger.CodeOK
+}
+
+func (n *naive) grant(a act, b ledger.Grant) ledger.Code {
+	if code := n.ownsStream(a, b.Stream); code != ledger.CodeOK {
+		return code
+	}
+	organisation, isOrganisation := n.organisation(b.Grantee)
+	device, isDevice := n.device(b.Grantee)
+	switch {
+	case !isOrganisation && !isDevice:
+		return ledger.CodeNotFound
+	case organisation.Status == record.StatusRetired || device.Status == record.StatusRetired:
+		return ledger.CodeRetired
+	case b.Until != 0 && b.Until <= n.time:
+		return ledger.CodeGrantExpired
+	}
+	pair := naivePair{b.Grantee, b.Stream}
+	var kept []crypto.ID
+	for _, id := range n.access[pair] {
+		if g := n.findGrant(id); g.Revoked == 0 && (g.Until == 0 || g.Until > n.time) {
+			kept = append(kept, id)
+		}
+	}
+	if len(kept) >= 8 {
+		return ledger.CodeTooMany
+	}
+	n.access[pair] = append(kept, a.made)
+	n.grants = append(n.grants, &naiveGrant{a.made, record.Grant{
+		Stream: b.Stream, Grantor: a.actor, Grantee: b.Grantee, Rights: b.Rights, First: b.First, Last: b.Last,
+		From: b.From, Until: b.Until, Purpose: b.Purpose, Terms: b.Terms, Granted: n.height,
+	}})
+	return ledger.CodeOK
+}
+
+// findGrant is a grant by its id, nil if there is none.
+func (n *naive) findGrant(id crypto.ID) *naiveGrant {
 	for _, g := range n.grants {
 		if g.id == id {
 			return g
@@ -178,114 +129,73 @@ func (n *naive) find(id crypto.ID) *naiveGrant {
 	return nil
 }
 
-func (n *naive) revoke(i intent) ledger.Code {
-	g := n.find(i.claim.grant)
+func (n *naive) revoke(a act, b ledger.Revoke) ledger.Code {
+	g := n.findGrant(b.Grant)
 	switch {
 	case g == nil:
 		return ledger.CodeUnknownGrant
-	case i.actor != g.grantor && i.actor != n.streams[g.stream].owner:
+	case a.actor != g.Grantor && n.ownsStream(a, g.Stream) != ledger.CodeOK:
 		return ledger.CodeNotOwner
-	case g.revoked != 0:
+	case g.Revoked != 0:
 		return ledger.CodeGrantRevoked
 	}
-	g.revoked = n.height + 1
+	g.Revoked = n.height + 1
 	return ledger.CodeOK
 }
 
-func (n *naive) deliver(i intent) ledger.Code {
-	g := n.find(i.claim.grant)
+// owns tells whether an organisation owns a device at this height.
+func (n *naive) owns(organisation, device crypto.ID) bool {
+	d := n.devices[device]
+	if d == nil {
+		return false
+	}
+	now, _ := d.is.at(n.height)
+	return now.Organisation == organisation
+}
+
+func (n *naive) deliver(a act, b ledger.Deliver) ledger.Code {
+	g := n.findGrant(b.Grant)
 	switch {
 	case g == nil:
 		return ledger.CodeUnknownGrant
-	case i.actor != g.grantee && n.orgOf(i.actor) != g.grantee && n.orgOf(g.grantee) != i.actor:
+	case a.actor != g.Grantee && !n.owns(g.Grantee, a.actor) && !n.owns(a.actor, g.Grantee):
 		return ledger.CodeNoGrant
-	case g.revoked != 0 && n.height >= g.revoked:
+	case g.Revoked != 0 && g.Revoked <= n.height:
 		return ledger.CodeGrantRevoked
-	case g.past(n.now):
+	case n.time < g.From || g.Until != 0 && n.time >= g.Until:
 		return ledger.CodeGrantExpired
-	case !g.covers(i.first, i.last) || i.last > n.streams[g.stream].head().Mark:
+	case b.First < g.First || b.Last > g.end() || b.Last > n.streams[g.Stream].mark():
 		return ledger.CodeOutOfRange
 	}
-	n.deliveries = append(n.deliveries, naiveDelivery{i.made, g.id, i.actor, i.first, i.last, n.height})
+	n.deliveries = append(n.deliveries, naiveDelivery{a.made, record.Delivery{
+		Grant: b.Grant, Stream: g.Stream, Consumer: a.actor, First: b.First, Last: b.Last, Digest: b.Digest, Height: n.height,
+	}})
 	return ledger.CodeOK
 }
 
-func (n *naive) equivocation(i intent) ledger.Code {
-	known := slices.ContainsFunc(n.devices[i.device].keys, func(k naiveKey) bool { return k.name == i.key && k.opens <= n.height })
-	s := n.streams[i.stream]
+func (n *naive) equivocation(b ledger.Equivocation) ledger.Code {
+	k := naiveDeviceKey{b.A.Device, b.A.KeyID()}
+	s := n.streams[b.A.Stream]
+	_, exists := n.evidence[k]
 	switch {
-	case !known:
-		return ledger.CodeUnknownKey
-	case i.forged:
-		return ledger.CodeBadSignature
 	case s == nil:
 		return ledger.CodeUnknownStream
-	case s.device != i.device:
+	case s.device != b.A.Device:
 		return ledger.CodeWrongDevice
-	case n.evidence[i.device+"/"+i.key]:
+	case exists:
 		return ledger.CodeExists
 	}
-	n.evidence[i.device+"/"+i.key] = true
-	return ledger.CodeOK
-}
-
-func (n *naive) enrolDevices(i intent, isOrg bool) ledger.Code {
-	switch {
-	case i.forged:
-		return ledger.CodeBadPossession
-	case !isOrg:
-		return ledger.CodeUnknownOrganisation
+	numbers := func(s *ledger.Statement) (list []uint64) {
+		for i := range s.Readings {
+			list = append(list, s.First+uint64(i))
+		}
+		return list
 	}
-	for _, name := range i.others {
-		if _, exists := n.devices[name]; exists {
-			return ledger.CodeExists
+	for _, number := range numbers(b.A) {
+		if slices.Contains(numbers(b.B), number) {
+			n.evidence[k] = record.Evidence{Stream: b.A.Stream, Number: number, A: b.A.Sign1.Digest(), B: b.B.Sign1.Digest(), Height: n.height}
+			break
 		}
 	}
-	for _, name := range i.others {
-		n.devices[name] = enrolled(name, i.actor, n.height)
-	}
 	return ledger.CodeOK
-}
-
-func (n *naive) describe(i intent) ledger.Code {
-	owner, known := n.devices[i.subject].org, n.devices[i.subject].org != ""
-	if slices.Contains(n.orgs, i.subject) {
-		owner, known = i.subject, true
-	} else if s := n.streams[i.subject]; s != nil {
-		owner, known = s.owner, true
-	}
-	switch {
-	case !known:
-		return ledger.CodeNotFound
-	case owner != i.actor:
-		return ledger.CodeNotOwner
-	}
-	n.described[i.subject] = n.height + 1
-	return ledger.CodeOK
-}
-
-// orgOf is who owns a device in this block.
-func (n *naive) orgOf(device string) string { return ownedAt(n.devices[device].owners, n.height).org }
-
-// mayDerive is the code of an input of a statement.
-func (n *naive) mayDerive(s item) ledger.Code {
-	in := n.streams[s.input]
-	switch {
-	case in == nil:
-		return ledger.CodeUnknownStream
-	case s.inLast > in.head().Mark:
-		return ledger.CodeOutOfRange
-	}
-	device, _, _ := strings.Cut(s.stream, "/")
-	org := n.orgOf(device)
-	if ownedAt(in.owners, n.height).org == org {
-		return ledger.CodeOK
-	}
-	for _, g := range n.grants {
-		if g.stream == s.input && (g.grantee == device || g.grantee == org) && g.rights != ledger.RightRead &&
-			(g.revoked == 0 || n.height < g.revoked) && !g.past(n.now) && g.covers(s.inFirst, s.inLast) {
-			return ledger.CodeOK
-		}
-	}
-	return ledger.CodeNoGrant
 }

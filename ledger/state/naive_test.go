@@ -1,319 +1,322 @@
 package state_test
 
 import (
-	"slices"
+	"crypto/ed25519"
 
+	"mtmledger/crypto"
 	"mtmledger/ledger"
 	"mtmledger/ledger/record"
 )
 
-// naive is a ledger that remembers everything in the simplest way and shares no code with
-// the rules: who was enrolled when, and for each stream the list of all numbers it has.
+// naive is a whole ledger in plain maps and slices, written from docs/spec/state.md and
+// sharing no code with the rules: it is slow, and each rule reads as it does there. What it
+// has in common with them is how messages are parsed and how rows are encoded.
 type naive struct {
-	height  uint64
-	now     int64 // seconds
-	gaps    int   // that a stream may have
-	orgs    []string
-	devices map[string]naivePrincipal
-	bridges map[string]naivePrincipal
-	streams map[string]*naiveStream
-	done    map[string]bool // operations, by what they say
-	log     []string
-	ownership
+	chain  string
+	height uint64 // of the block under way
+	time   int64  // its time, µs
+
+	parameters    history[naiveParameters] // by the height at which they count
+	members       history[[]crypto.ID]
+	organisations map[crypto.ID]*naiveOrganisation
+	devices       map[crypto.ID]*naiveDevice
+	bridges       map[crypto.ID]*naiveBridge
+	keys          map[crypto.ID][]*naiveKey // of organisations, devices and bridges
+	streams       map[crypto.ID]*naiveStream
+	described     map[crypto.ID]*history[[]ledger.Attribute]
+	grants        []*naiveGrant
+	access        map[naivePair][]crypto.ID // grants, by grantee and stream
+	deliveries    []naiveDelivery
+	derived       []naiveDerived
+	evidence      map[naiveDeviceKey]record.Evidence
+	proposals     []*naiveProposal
+	validators    map[crypto.ID]*naiveValidator
+	setChanged    []uint64 // heights with another validator set
+	misbehaviour  map[naiveOffence]record.Misbehaviour
+
+	log    [][]byte
+	done   map[[32]byte]record.Operation
+	blocks map[uint64]record.Block
+
+	// Of the block under way.
+	signers map[crypto.ID]naiveSigner
+	used    map[crypto.ID]naiveUse // by bridges and organisations
+
+	applied map[ledger.Kind]int // how often an operation was, by kind: for the test's coverage
 }
 
-type naivePrincipal struct {
-	org    string // in the next block
-	owners []naiveOwner
-	since  uint64
-	keys   []naiveKey
-	status []naiveStatus // changes, oldest first
+type naiveParameters map[ledger.ParameterID]uint64
+
+type naiveOrganisation struct {
+	since  uint64 // height of its first row
+	is     history[record.Organisation]
+	admins history[[]crypto.KeyID]
+}
+
+type naiveDevice struct {
+	is      history[record.Device]
+	keyless *record.Keyless
+}
+
+type naiveBridge struct {
+	is history[record.Bridge]
 }
 
 type naiveKey struct {
-	name          string
-	opens, closes uint64 // closes 0: never
-	doubtful      uint64
-}
-
-type naiveStatus struct {
-	from uint64
-	code ledger.Code // OK, suspended or retired
+	id crypto.KeyID
+	record.Key
 }
 
 type naiveStream struct {
-	device, owner string // the owner in the next block
-	owners        []naiveOwner
-	used          []uint64 // sorted
+	device crypto.ID
+	name   string
+	owners history[record.Owner]
+	used   map[uint64]bool // numbers
+	closed *record.Closed
 }
 
-// intent is what a transaction or statement of the test is meant to be, by names.
-type intent struct {
-	kind     string // of the operation, or batch
-	actor    string // organisation or device; the bridge of a batch
-	signer   string // the key that signs
-	org      string // that a possession is for
-	key, old string // of a rotation
-	closes   uint64
-	subject  string // device, bridge or stream
-	device   string // of the stream
-	notAfter int64
-	forged   bool // a signature that must be the subject's is not
-	replay   int  // 0, or which earlier operation to repeat
-	items    []item
-	claim
+type naiveGrant struct {
+	id crypto.ID
+	record.Grant
 }
 
-// item is a statement of a batch.
-type item struct {
-	device, signer, stream string
-	first                  uint64
-	count                  int
-	ahead, broken, garbage bool
-	input                  string // stream it was computed from; none if empty
-	inFirst, inLast        uint64
+type naivePair struct{ grantee, stream crypto.ID }
+
+type naiveDelivery struct {
+	id crypto.ID
+	record.Delivery
 }
 
-// signer is the code of a signature by a key of a principal of m, whatever its bytes.
-func (n *naive) signer(m map[string]naivePrincipal, name, key string, unknown ledger.Code) ledger.Code {
-	p, ok := m[name]
-	if !ok || p.since >= n.height {
-		return unknown
+type naiveDerived struct {
+	stream      crypto.ID
+	index       uint64
+	first, last uint64
+	inputs      []ledger.Input
+}
+
+type naiveDeviceKey struct {
+	device crypto.ID
+	key    crypto.KeyID
+}
+
+type naiveProposal struct {
+	id       crypto.ID
+	proposer crypto.ID
+	expires  int64
+	applied  uint64 // height; 0: open
+	body     ledger.Body
+	approved map[crypto.ID][]record.Approval // by organisation
+}
+
+type naiveValidator struct {
+	key    crypto.PublicKey
+	is     history[record.Validator]
+	listed map[crypto.ID]uint64 // organisations that ever had it, and since when
+}
+
+type naiveOffence struct {
+	validator crypto.ID
+	height    uint64
+}
+
+// naiveSigner is what the start of a block says about a principal: why it may not act,
+// and its keys.
+type naiveSigner struct {
+	code ledger.Code
+	keys []naiveKey
+}
+
+type naiveUse struct{ statements, bytes uint64 }
+
+// history is what something is from which heights on, oldest first.
+type history[T any] []changed[T]
+
+type changed[T any] struct {
+	from uint64
+	is   T
+}
+
+// at is what it is at a height.
+func (h history[T]) at(height uint64) (is T, found bool) {
+	for _, c := range h {
+		if c.from <= height {
+			is, found = c.is, true
+		}
 	}
-	if code := p.statusAt(n.height); code != ledger.CodeOK {
-		return code
+	return is, found
+}
+
+// set makes it something else from a height on. A second change at one height replaces
+// the first.
+func (h *history[T]) set(from uint64, is T) {
+	list := *h
+	if n := len(list); n > 0 && list[n-1].from == from {
+		list = list[:n-1]
 	}
-	for _, k := range p.keys {
+	*h = append(list, changed[T]{from, is})
+}
+
+func newNaive(chain string, genesis *ledger.Genesis, entry []byte, time int64, applied map[ledger.Kind]int) *naive {
+	n := &naive{
+		chain:         chain,
+		applied:       applied,
+		organisations: make(map[crypto.ID]*naiveOrganisation),
+		devices:       make(map[crypto.ID]*naiveDevice),
+		bridges:       make(map[crypto.ID]*naiveBridge),
+		keys:          make(map[crypto.ID][]*naiveKey),
+		streams:       make(map[crypto.ID]*naiveStream),
+		described:     make(map[crypto.ID]*history[[]ledger.Attribute]),
+		access:        make(map[naivePair][]crypto.ID),
+		evidence:      make(map[naiveDeviceKey]record.Evidence),
+		validators:    make(map[crypto.ID]*naiveValidator),
+		misbehaviour:  make(map[naiveOffence]record.Misbehaviour),
+		done:          make(map[[32]byte]record.Operation),
+		blocks:        map[uint64]record.Block{0: {Count: 1, Time: time}},
+		log:           [][]byte{entry},
+		setChanged:    []uint64{0},
+	}
+	values := make(naiveParameters)
+	for _, p := range genesis.Parameters.Values() {
+		values[p.ID] = p.Value
+	}
+	n.parameters.set(0, values)
+	var members []crypto.ID
+	for _, o := range genesis.Organisations {
+		n.found(o)
+		members = append(members, o.ID())
+	}
+	n.members.set(0, members)
+	return n
+}
+
+// found adds an organisation of the genesis. Its keys open at 1.
+func (n *naive) found(g ledger.GenesisOrganisation) {
+	o := &naiveOrganisation{}
+	o.is.set(0, record.Organisation{Name: g.Name, Threshold: g.Threshold})
+	var admins []crypto.KeyID
+	for _, key := range g.AdminKeys {
+		n.addKey(g.ID(), key)
+		admins = append(admins, key.KeyID())
+	}
+	o.admins.set(0, admins)
+	n.organisations[g.ID()] = o
+	for _, bridge := range g.Bridges {
+		b := &naiveBridge{}
+		b.is.set(0, record.Bridge{Organisation: g.ID()})
+		n.bridges[ledger.BridgeID(bridge.Key)] = b
+		n.addKey(ledger.BridgeID(bridge.Key), bridge.Key)
+	}
+	for _, v := range g.Validators {
+		n.setPower(0, record.Validator{Organisation: g.ID(), Key: v.Key, Power: v.Power})
+	}
+}
+
+// addKey gives a principal a key that opens at the next height.
+func (n *naive) addKey(principal crypto.ID, key crypto.PublicKey) {
+	n.keys[principal] = append(n.keys[principal], &naiveKey{key.KeyID(), record.Key{Public: key, Opens: n.height + 1}})
+}
+
+// key is a key of a principal, valid or not; nil: it has none with this id.
+func (n *naive) key(principal crypto.ID, kid crypto.KeyID) *naiveKey {
+	for _, k := range n.keys[principal] {
+		if k.id == kid {
+			return k
+		}
+	}
+	return nil
+}
+
+func (n *naive) now() int64 { return n.time / 1_000_000 }
+
+// parameter is the value of a parameter that counts in this block.
+func (n *naive) parameter(id ledger.ParameterID) uint64 {
+	p, _ := n.parameters.at(n.height)
+	return p[id]
+}
+
+// begin begins a block: who may sign in it is decided here.
+func (n *naive) begin(height uint64, time int64) {
+	n.height, n.time = height, time
+	n.used = make(map[crypto.ID]naiveUse)
+	n.signers = make(map[crypto.ID]naiveSigner)
+	for id, o := range n.organisations {
+		now, _ := o.is.at(height)
+		n.addSigner(id, notActive(now.Status))
+	}
+	for id, d := range n.devices {
+		now, _ := d.is.at(height)
+		n.addSigner(id, notActive(now.Status), n.signers[now.Organisation].code)
+	}
+	for id, b := range n.bridges {
+		now, _ := b.is.at(height)
+		n.addSigner(id, notActive(now.Status), n.signers[now.Organisation].code)
+	}
+}
+
+// addSigner adds a principal that may sign if none of the codes says why not.
+func (n *naive) addSigner(id crypto.ID, codes ...ledger.Code) {
+	s := naiveSigner{code: firstOf(codes...)}
+	for _, k := range n.keys[id] {
+		s.keys = append(s.keys, *k)
+	}
+	n.signers[id] = s
+}
+
+// end ends the block that began with this many entries in the log.
+func (n *naive) end(entries int) {
+	if count := len(n.log) - entries; count > 0 {
+		n.blocks[n.height] = record.Block{First: uint64(entries), Count: uint64(count), Time: n.time}
+	}
+}
+
+func notActive(s record.Status) ledger.Code {
+	return map[record.Status]ledger.Code{record.StatusSuspended: ledger.CodeSuspended, record.StatusRetired: ledger.CodeRetired}[s]
+}
+
+// firstOf is the first code that refuses, OK if none does.
+func firstOf(codes ...ledger.Code) ledger.Code {
+	for _, code := range codes {
+		if code != ledger.CodeOK {
+			return code
+		}
+	}
+	return ledger.CodeOK
+}
+
+// signed is the code of a message that a principal is said to have signed.
+func (n *naive) signed(id crypto.ID, m *crypto.Sign1) ledger.Code {
+	for _, k := range n.signers[id].keys {
 		switch {
-		case k.name != key || k.opens > n.height:
-		case k.closes != 0 && k.closes <= n.height:
+		case k.id != m.Header.KeyID:
+		case k.Opens > n.height:
+			return ledger.CodeUnknownKey
+		case k.Closes != 0 && k.Closes <= n.height:
 			return ledger.CodeKeyClosed
 		default:
-			return ledger.CodeOK
+			return signature(k.Public, m)
 		}
 	}
 	return ledger.CodeUnknownKey
 }
 
-func (p naivePrincipal) statusAt(height uint64) (code ledger.Code) {
-	for _, s := range p.status {
-		if s.from <= height {
-			code = s.code
-		}
-	}
-	return code
-}
-
-// batch returns the code of the whole, or the codes of the statements.
-func (n *naive) batch(i intent) (ledger.Code, []ledger.Code) {
-	if code := n.signer(n.bridges, i.actor, i.signer, ledger.CodeUnknownBridge); code != ledger.CodeOK {
-		return code, nil
-	}
-	if i.forged {
-		return ledger.CodeBadSignature, nil
-	}
-	var codes []ledger.Code
-	for _, s := range i.items {
-		codes = append(codes, n.statement(s))
-	}
-	return ledger.CodeOK, codes
-}
-
-func (n *naive) statement(s item) ledger.Code {
-	if s.garbage {
-		return ledger.CodeMalformed
-	}
-	if code := n.signer(n.devices, s.device, s.signer, ledger.CodeUnknownDevice); code != ledger.CodeOK {
-		return code
-	}
-	if s.broken {
+func signature(key crypto.PublicKey, m *crypto.Sign1) ledger.Code {
+	if !ed25519.Verify(key[:], m.SigStructure(), m.Signature[:]) {
 		return ledger.CodeBadSignature
 	}
-	stream := n.streams[s.stream]
-	switch {
-	case stream == nil:
-		return ledger.CodeUnknownStream
-	case stream.device != s.device:
-		return ledger.CodeWrongDevice
-	case n.isClosed(s.stream):
-		return ledger.CodeClosed
-	case s.ahead:
-		return ledger.CodeClockAhead
-	}
-	if s.input != "" {
-		if code := n.mayDerive(s); code != ledger.CodeOK {
-			return code
-		}
-	}
-	used := slices.Clone(stream.used)
-	for k := range s.count {
-		number := s.first + uint64(k)
-		if slices.Contains(used, number) {
-			return ledger.CodeUsed
-		}
-		used = append(used, number)
-	}
-	slices.Sort(used)
-	if len(gapsOf(used)) > n.gaps {
-		return ledger.CodeTooManyGaps
-	}
-	stream.used = used
-	if s.input != "" {
-		n.derived = append(n.derived, s)
-	}
 	return ledger.CodeOK
 }
 
-// gapsOf lists the runs of missing numbers below the greatest used one.
-func gapsOf(used []uint64) (gaps [][2]uint64) {
-	last := uint64(0)
-	for _, number := range used {
-		if number != last+1 {
-			gaps = append(gaps, [2]uint64{last + 1, number - 1})
-		}
-		last = number
-	}
-	return gaps
-}
-
-func (n *naive) operation(i intent, digest string) ledger.Code {
-	isOrg := slices.Contains(n.orgs, i.actor)
-	if isOrg && i.signer != i.actor {
-		return ledger.CodeUnknownKey
-	}
-	if !isOrg {
-		if code := n.signer(n.devices, i.actor, i.signer, ledger.CodeUnknownActor); code != ledger.CodeOK {
-			return code
-		}
-	}
+// transaction applies a transaction and returns what becomes of it: its code, and those of
+// its statements.
+func (n *naive) transaction(raw []byte) (ledger.Code, []ledger.Code) {
+	tx, err := ledger.ParseTransaction(raw)
 	switch {
-	case n.done[digest]:
-		return ledger.CodeReplayed
-	case i.notAfter < n.now:
-		return ledger.CodeExpired
-	case i.notAfter > n.now+ledger.MaxNotAfter:
-		return ledger.CodeNotAfterTooFar
+	case err != nil:
+		return ledger.CodeOf(err), nil
+	case tx.Chain() != n.chain:
+		return ledger.CodeWrongChain, nil
+	case tx.Batch != nil:
+		return n.batch(tx.Batch)
 	}
-	code := n.change(i, isOrg)
-	if code == ledger.CodeOK {
-		n.done[digest] = true
-	}
-	return code
-}
-
-func (n *naive) change(i intent, isOrg bool) ledger.Code {
-	switch i.kind {
-	case "enrol_device":
-		return n.enrol(i, isOrg, n.devices)
-	case "enrol_bridge":
-		return n.enrol(i, isOrg, n.bridges)
-	case "rotate":
-		return n.rotate(i)
-	case "suspend", "resume", "retire":
-		return n.setStatus(i)
-	case "open_stream":
-		return n.openStream(i)
-	}
-	return n.own(i, isOrg)
-}
-
-func (n *naive) openStream(i intent) ledger.Code {
-	device, known := n.devices[i.device]
-	switch {
-	case !known:
-		return ledger.CodeUnknownDevice
-	case i.actor != device.org && i.actor != i.device:
-		return ledger.CodeNotOwner
-	case device.statusAt(n.height+1) != ledger.CodeOK:
-		return device.statusAt(n.height + 1)
-	case n.streams[i.subject] != nil:
-		return ledger.CodeExists
-	}
-	n.streams[i.subject] = newNaiveStream(i.device, device.org, n.height)
-	return ledger.CodeOK
-}
-
-func (n *naive) enrol(i intent, isOrg bool, m map[string]naivePrincipal) ledger.Code {
-	_, exists := m[i.subject]
-	switch {
-	case i.forged:
-		return ledger.CodeBadPossession
-	case !isOrg:
-		return ledger.CodeUnknownOrganisation
-	case exists:
-		return ledger.CodeExists
-	}
-	m[i.subject] = enrolled(i.subject, i.actor, n.height)
-	return ledger.CodeOK
-}
-
-func newNaiveStream(device, owner string, height uint64) *naiveStream {
-	return &naiveStream{device: device, owner: owner, owners: []naiveOwner{{from: height, org: owner, since: height}}}
-}
-
-// enrolled is a principal whose first key has its name.
-func enrolled(name, org string, height uint64) naivePrincipal {
-	return naivePrincipal{org: org, since: height, owners: []naiveOwner{{from: height, org: org}}, keys: []naiveKey{{name: name, opens: height + 1}}}
-}
-
-func (n *naive) rotate(i intent) ledger.Code {
-	d, known := n.devices[i.subject]
-	switch {
-	case i.forged:
-		return ledger.CodeBadPossession
-	case !known:
-		return ledger.CodeUnknownDevice
-	case i.actor != d.org && i.actor != i.subject:
-		return ledger.CodeNotOwner
-	case i.org != d.org:
-		return ledger.CodeBadPossession
-	case d.statusAt(n.height+1) != ledger.CodeOK:
-		return d.statusAt(n.height + 1)
-	}
-	old := slices.IndexFunc(d.keys, func(k naiveKey) bool { return k.name == i.old })
-	switch {
-	case old < 0:
-		return ledger.CodeUnknownKey
-	case d.keys[old].closes != 0 && (i.actor != d.org || n.keyless[i.subject] != i.old):
-		return ledger.CodeKeyClosed
-	case slices.ContainsFunc(d.keys, func(k naiveKey) bool { return k.name == i.key }):
-		return ledger.CodeExists
-	}
-	d.keys = slices.Clone(d.keys)
-	if d.keys[old].closes == 0 {
-		d.keys[old].closes = max(i.closes, n.height+1)
-	}
-	delete(n.keyless, i.subject)
-	d.keys = append(d.keys, naiveKey{name: i.key, opens: n.height + 1})
-	n.devices[i.subject] = d
-	return ledger.CodeOK
-}
-
-func (n *naive) setStatus(i intent) ledger.Code {
-	d, known := n.devices[i.subject]
-	now := d.statusAt(n.height + 1)
-	to := map[string]ledger.Code{"suspend": ledger.CodeSuspended, "resume": ledger.CodeOK, "retire": ledger.CodeRetired}[i.kind]
-	switch {
-	case !known:
-		return ledger.CodeUnknownDevice
-	case i.actor != d.org:
-		return ledger.CodeNotOwner
-	case now == to:
-		return ledger.CodeExists
-	case now == ledger.CodeRetired:
-		return ledger.CodeRetired
-	}
-	d.status = slices.DeleteFunc(slices.Clone(d.status), func(s naiveStatus) bool { return s.from == n.height+1 })
-	d.status = append(d.status, naiveStatus{from: n.height + 1, code: to})
-	n.devices[i.subject] = d
-	return ledger.CodeOK
-}
-
-// head is the stream's head row as it must be.
-func (s *naiveStream) head() (h record.StreamHead) {
-	if len(s.used) > 0 {
-		h.Mark = s.used[len(s.used)-1]
-	}
-	h.Gaps = uint64(len(gapsOf(s.used)))
-	return h
+	return n.operation(tx.Operation), nil
 }

@@ -1,0 +1,126 @@
+package state_test
+
+import (
+	"slices"
+
+	"pgregory.net/rapid"
+
+	"mtmledger/crypto"
+	"mtmledger/ledger"
+)
+
+// drawDecision draws an operation about members, validators or parameters.
+func (m *model) drawDecision(t *rapid.T, kind ledger.Kind) (d drawn) {
+	d.actor = m.anActor(t, m.activeOrganisations()...)
+	switch kind {
+	case ledger.KindAdmit:
+		d.body = m.drawAdmission(t)
+	case ledger.KindRemove:
+		d.body = ledger.Remove{Organisation: usually(t, "organisation", m.activeOrganisations()[min(2, len(m.activeOrganisations())):], m.cast.organisations)}
+	case ledger.KindValidator:
+		d.body = m.drawValidator(t)
+	case ledger.KindSetParameters:
+		d.body = m.drawParameters(t)
+	case ledger.KindSetAdmins:
+		d.body = m.drawAdmins(t, d.actor)
+	case ledger.KindRotateValidator:
+		d.body = m.drawValidatorRotation(t, d.actor)
+	default:
+		t.Fatalf("the model draws no %v", kind)
+	}
+	return d
+}
+
+func (m *model) drawAdmission(t *rapid.T) ledger.Admit {
+	free := where(castOrganisations, func(name string) bool { return !m.n.isOrganisation(ledger.OrganisationID(castKeys[name].Public())) })
+	name := usually(t, "organisation", free, castOrganisations)
+	a := ledger.Admit{Name: usually(t, "name", []string{name}, castOrganisations)}
+	for _, key := range adminNames(name)[:rapid.IntRange(1, 2).Draw(t, "keys")] {
+		a.Keys = append(a.Keys, castKeys[key].Public())
+	}
+	if a.Threshold = 1; len(a.Keys) > 1 && odd(t, 3, "threshold") {
+		a.Threshold = 2
+	}
+	a.Possession = m.possession(t, name, ledger.OrganisationID(a.Keys[0]))
+	return a
+}
+
+func (m *model) drawValidator(t *rapid.T) ledger.SetValidator {
+	body := ledger.SetValidator{Organisation: m.anOrganisation(t), Power: one(t, "power", []uint64{10, 11, 0, 12, 9, 20, 40})}
+	name := one(t, "key", castValidators)
+	if known, found := m.n.validator(castKeys[name].Public()); found {
+		body.Organisation = usually(t, "of", []crypto.ID{known.Organisation}, m.cast.organisations)
+	}
+	body.Key = castKeys[name].Public()
+	return body
+}
+
+func (m *model) drawValidatorRotation(t *rapid.T, actor crypto.ID) ledger.RotateValidator {
+	old := where(castValidators, func(name string) bool {
+		v, found := m.n.validator(castKeys[name].Public())
+		return found && v.Power > 0 && v.Organisation == actor
+	})
+	fresh := where(castValidators, func(name string) bool {
+		_, found := m.n.validator(castKeys[name].Public())
+		return !found
+	})
+	from, to := usually(t, "old", old, castValidators), usually(t, "new", fresh, castValidators)
+	return ledger.RotateValidator{Old: castKeys[from].Public(), New: castKeys[to].Public(), Possession: m.possession(t, to, actor)}
+}
+
+// modelValues are the values of parameters that a vote may choose.
+var modelValues = map[ledger.ParameterID][]uint64{
+	ledger.ParameterClockAhead: {60, 30, 90}, ledger.ParameterNotAfter: {3_600, 120, 60}, ledger.ParameterOpenGaps: {3, 1, 2, 4},
+	ledger.ParameterVoteNum: {2, 3, 1}, ledger.ParameterVoteDen: {3, 4, 5},
+	ledger.ParameterStatementsPerBridge: {8, 4, 6, 12}, ledger.ParameterBytesPerBridge: {60_000, 70_000},
+	ledger.ParameterStatementsPerOrganisation: {12, 6, 16}, ledger.ParameterBytesPerOrganisation: {80_000, 60_000},
+	ledger.ParameterAppVersion: {1, 2, 3},
+}
+
+func (m *model) drawParameters(t *rapid.T) ledger.SetParameters {
+	var body ledger.SetParameters
+	ids := sorted(modelValues)
+	for range rapid.IntRange(1, 2).Draw(t, "values") {
+		id := one(t, "parameter", ids)
+		ids = where(ids, func(other ledger.ParameterID) bool { return other > id })
+		body.Values = append(body.Values, ledger.Parameter{ID: id, Value: one(t, "value", modelValues[id])})
+		if len(ids) == 0 {
+			break
+		}
+	}
+	if active := one(t, "active", []uint64{0, 2, 3, 5, 1, ledger.MaxActiveAhead + 1}); active > 0 {
+		body.Active = m.n.height + active
+	}
+	return body
+}
+
+func (m *model) drawAdmins(t *rapid.T, actor crypto.ID) ledger.SetAdmins {
+	at := max(0, slices.Index(m.cast.organisations, actor))
+	var current, fresh []string
+	for _, name := range adminNames(castOrganisations[at]) {
+		switch k := m.n.key(actor, castKeys[name].Public().KeyID()); {
+		case k == nil:
+			fresh = append(fresh, name)
+		case k.Closes == 0:
+			current = append(current, name)
+		}
+	}
+	names := slices.Clone(current)
+	if len(names) > 1 && rapid.Bool().Draw(t, "drop") {
+		names = names[1:]
+	}
+	if len(fresh) > 0 && len(names) < 3 {
+		names = append(names, fresh[0])
+	}
+	if odd(t, 10, "any of the keys") || len(names) == 0 {
+		names = adminNames(castOrganisations[at])[:2]
+	}
+	body := ledger.SetAdmins{Threshold: 1}
+	if len(names) > 1 && odd(t, 3, "threshold") {
+		body.Threshold = 2
+	}
+	for _, name := range names {
+		body.Keys = append(body.Keys, castKeys[name].Public())
+	}
+	return body
+}

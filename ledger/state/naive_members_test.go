@@ -1,0 +1,430 @@
+package state_test
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"slices"
+
+	"mtmledger/crypto"
+	"mtmledger/ledger"
+	"mtmledger/ledger/record"
+	"mtmledger/ledger/state"
+)
+
+// Kinds 17 to 23 and 25, and who must agree to what.
+
+// naiveNeed is who must agree: each of these organisations, and the members by vote.
+type naiveNeed struct {
+	all  []crypto.ID
+	vote bool
+}
+
+// whoMustAgree is "Who must agree", and what 9 and 11 refuse before it.
+func (n *naive) whoMustAgree(a act) (need naiveNeed, code ledger.Code) {
+	if n.isOrganisation(a.actor) {
+		need.all = append(need.all, a.actor)
+	}
+	switch b := a.body.(type) {
+	case ledger.TransferDevice:
+		device, found := n.device(b.Device)
+		if !found {
+			return need, ledger.CodeUnknownDevice
+		}
+		need.all = append(need.all, device.Organisation, b.To)
+		return need, n.giving(a, device.Organisation, b.To)
+	case ledger.TransferStream:
+		s := n.streams[b.Stream]
+		if s == nil {
+			return need, ledger.CodeUnknownStream
+		}
+		owner, _ := s.owners.at(n.height + 1)
+		need.all = append(need.all, owner.Organisation, b.To)
+		return need, n.giving(a, owner.Organisation, b.To)
+	case ledger.Admit, ledger.Remove, ledger.SetValidator, ledger.SetParameters:
+		need.vote = true
+	}
+	return need, ledger.CodeOK
+}
+
+// applyDecision applies the kinds of this file.
+func (n *naive) applyDecision(a act) ledger.Code {
+	switch b := a.body.(type) {
+	case ledger.Propose:
+		return n.propose(a, b)
+	case ledger.Approve:
+		return n.approve(a, b)
+	case ledger.Admit:
+		return n.admit(b)
+	case ledger.Remove:
+		return n.remove(b)
+	case ledger.SetValidator:
+		return n.setValidator(b)
+	case ledger.SetParameters:
+		return n.setParameters(b)
+	case ledger.SetAdmins:
+		return n.setAdmins(a, b)
+	case ledger.RotateValidator:
+		return n.rotateValidator(a, b)
+	}
+	panic("the naive ledger does not know this kind")
+}
+
+func (n *naive) propose(a act, b ledger.Propose) ledger.Code {
+	switch {
+	case !n.isOrganisation(a.actor):
+		return ledger.CodeUnknownOrganisation
+	case b.Expires < n.now():
+		return ledger.CodeExpired
+	case b.Expires > n.now()+int64(n.parameter(ledger.ParameterNotAfter)):
+		return ledger.CodeNotAfterTooFar
+	}
+	p := &naiveProposal{id: a.made, proposer: a.actor, expires: b.Expires, body: b.Body, approved: make(map[crypto.ID][]record.Approval)}
+	code := n.agree(a, p)
+	if code == ledger.CodeOK {
+		n.proposals = append(n.proposals, p)
+	}
+	return code
+}
+
+func (n *naive) approve(a act, b ledger.Approve) ledger.Code {
+	if !n.isOrganisation(a.actor) {
+		return ledger.CodeUnknownOrganisation
+	}
+	for _, p := range n.proposals {
+		switch {
+		case p.id != b.Proposal:
+		case p.applied != 0 || p.expires < n.now():
+			return ledger.CodeProposalClosed
+		default:
+			return n.agree(a, p)
+		}
+	}
+	return ledger.CodeUnknownProposal
+}
+
+// agree adds the approval of a key, and applies the proposal if that makes it enough.
+func (n *naive) agree(a act, p *naiveProposal) ledger.Code {
+	inner := act{actor: p.proposer, body: p.body, made: p.id}
+	need, code := n.whoMustAgree(inner)
+	members, _ := n.members.at(n.height + 1)
+	before := p.approved[a.actor]
+	switch {
+	case code != ledger.CodeOK:
+		return code
+	case !slices.Contains(need.all, a.actor) && !(need.vote && slices.Contains(members, a.actor)):
+		return ledger.CodeNotMember
+	case slices.ContainsFunc(before, func(r record.Approval) bool { return r.Key == a.kid }):
+		return ledger.CodeAlreadyApproved
+	case len(before) >= 64:
+		return ledger.CodeTooMany
+	}
+	p.approved[a.actor] = append(slices.Clone(before), record.Approval{Key: a.kid, Height: n.height})
+	if !n.decided(p, need, members) {
+		return ledger.CodeOK
+	}
+	if code := n.apply(inner); code != ledger.CodeOK {
+		p.approved[a.actor] = before
+		return code
+	}
+	p.applied = n.height
+	n.applied[p.body.Kind()]++
+	return ledger.CodeOK
+}
+
+// decided tells whether all who must agree to a proposal have.
+func (n *naive) decided(p *naiveProposal, need naiveNeed, members []crypto.ID) bool {
+	for _, id := range need.all {
+		if !n.agrees(p, id) {
+			return false
+		}
+	}
+	yes := uint64(0)
+	for _, id := range members {
+		if n.agrees(p, id) {
+			yes++
+		}
+	}
+	return !need.vote || yes*n.parameter(ledger.ParameterVoteDen) >= uint64(len(members))*n.parameter(ledger.ParameterVoteNum)
+}
+
+func (n *naive) agrees(p *naiveProposal, id crypto.ID) bool {
+	o, found := n.organisation(id)
+	keys := uint64(0)
+	for _, r := range p.approved[id] {
+		if k := n.key(id, r.Key); k.Opens <= n.height+1 && (k.Closes == 0 || n.height+1 < k.Closes) {
+			keys++
+		}
+	}
+	return found && o.Status == record.StatusActive && keys >= o.Threshold
+}
+
+func (n *naive) admit(b ledger.Admit) ledger.Code {
+	id := ledger.OrganisationID(b.Keys[0])
+	members, _ := n.members.at(n.height + 1)
+	switch {
+	case n.isOrganisation(id):
+		return ledger.CodeExists
+	case len(members) >= 1_000:
+		return ledger.CodeTooMany
+	}
+	for _, member := range members {
+		if o, _ := n.organisation(member); o.Name == b.Name {
+			return ledger.CodeExists
+		}
+	}
+	o := &naiveOrganisation{}
+	o.is.set(n.height, record.Organisation{Name: b.Name, Threshold: b.Threshold})
+	n.organisations[id] = o
+	var admins []crypto.KeyID
+	for _, key := range b.Keys {
+		n.addKey(id, key)
+		admins = append(admins, key.KeyID())
+	}
+	o.admins.set(n.height+1, admins)
+	n.members.set(n.height+1, append(slices.Clone(members), id))
+	return ledger.CodeOK
+}
+
+func (n *naive) remove(b ledger.Remove) ledger.Code {
+	o, found := n.organisation(b.Organisation)
+	members, _ := n.members.at(n.height + 1)
+	switch {
+	case !found:
+		return ledger.CodeUnknownOrganisation
+	case o.Status != record.StatusActive:
+		return notActive(o.Status)
+	case len(members) == 1:
+		return ledger.CodeNotLive
+	}
+	var gone []record.Validator
+	for _, v := range n.setAt(n.height + 2) {
+		if v.Organisation == b.Organisation {
+			v.Power = 0
+			gone = append(gone, v)
+		}
+	}
+	if len(gone) > 0 {
+		if code := n.setPowers(gone...); code != ledger.CodeOK {
+			return code
+		}
+	}
+	o.Status = record.StatusRetired
+	n.organisations[b.Organisation].is.set(n.height+1, o)
+	rest := slices.DeleteFunc(slices.Clone(members), func(id crypto.ID) bool { return id == b.Organisation })
+	n.members.set(n.height+1, rest)
+	return ledger.CodeOK
+}
+
+// setAt is all validators with power in the set that decides a height, by ascending key.
+func (n *naive) setAt(height uint64) (set []record.Validator) {
+	for _, v := range n.validators {
+		if now, found := v.is.at(height); found && now.Power > 0 {
+			set = append(set, now)
+		}
+	}
+	slices.SortFunc(set, func(a, b record.Validator) int { return bytes.Compare(a.Key[:], b.Key[:]) })
+	return set
+}
+
+// setPower writes down the power of a validator from a height on.
+func (n *naive) setPower(height uint64, v record.Validator) {
+	id := ledger.ValidatorID(v.Key)
+	if n.validators[id] == nil {
+		n.validators[id] = &naiveValidator{key: v.Key, listed: make(map[crypto.ID]uint64)}
+	}
+	n.validators[id].is.set(height, v)
+	if _, listed := n.validators[id].listed[v.Organisation]; !listed {
+		n.validators[id].listed[v.Organisation] = n.height
+	}
+}
+
+// setPowers changes the set of h + 2, if it stays live.
+func (n *naive) setPowers(list ...record.Validator) ledger.Code {
+	after := n.setAt(n.height + 2)
+	for _, v := range list {
+		after = slices.DeleteFunc(after, func(old record.Validator) bool { return old.Key == v.Key })
+		if v.Power > 0 {
+			after = append(after, v)
+		}
+	}
+	if len(after) > 200 {
+		return ledger.CodeTooMany
+	}
+	if !live(n.setAt(n.height+1), after) {
+		return ledger.CodeNotLive
+	}
+	for _, v := range list {
+		n.setPower(n.height+2, v)
+	}
+	n.setChanged = append(n.setChanged, n.height+2)
+	return ledger.CodeOK
+}
+
+// live is the last rule of kind 21.
+func live(before, after []record.Validator) bool {
+	was, is, all := make(map[crypto.PublicKey]uint64), make(map[crypto.PublicKey]uint64), make(map[crypto.PublicKey]bool)
+	total := uint64(0)
+	for _, v := range before {
+		was[v.Key], all[v.Key] = v.Power, true
+		total += v.Power
+	}
+	for _, v := range after {
+		is[v.Key], all[v.Key] = v.Power, true
+	}
+	var gain, loss, joined, left uint64
+	for key := range all {
+		gain += max(is[key], was[key]) - was[key]
+		loss += max(is[key], was[key]) - is[key]
+		if was[key] == 0 {
+			joined++
+		}
+		if is[key] == 0 {
+			left++
+		}
+	}
+	switch {
+	case len(before) == 0 || len(after) == 0:
+		return false
+	case len(before) >= 4:
+		return 3*gain < total && 3*loss < total
+	}
+	return joined <= 1 && left <= 1
+}
+
+// validator is the last that is known of a validator.
+func (n *naive) validator(key crypto.PublicKey) (record.Validator, bool) {
+	if v := n.validators[ledger.ValidatorID(key)]; v != nil {
+		return v.is.at(n.height + 2)
+	}
+	return record.Validator{}, false
+}
+
+func (n *naive) setValidator(b ledger.SetValidator) ledger.Code {
+	o, found := n.organisation(b.Organisation)
+	old, known := n.validator(b.Key)
+	switch {
+	case !found:
+		return ledger.CodeUnknownOrganisation
+	case o.Status != record.StatusActive:
+		return notActive(o.Status)
+	case known && old.Organisation != b.Organisation:
+		return ledger.CodeNotOwner
+	case b.Power > 0 && b.Power == old.Power:
+		return ledger.CodeExists
+	case b.Power == 0 && old.Power == 0:
+		return ledger.CodeUnknownValidator
+	}
+	return n.setPowers(record.Validator{Organisation: b.Organisation, Key: b.Key, Power: b.Power})
+}
+
+func (n *naive) rotateValidator(a act, b ledger.RotateValidator) ledger.Code {
+	old, found := n.validator(b.Old)
+	_, known := n.validator(b.New)
+	switch {
+	case !n.isOrganisation(a.actor):
+		return ledger.CodeUnknownOrganisation
+	case !found || old.Power == 0:
+		return ledger.CodeUnknownValidator
+	case old.Organisation != a.actor:
+		return ledger.CodeNotOwner
+	case known:
+		return ledger.CodeExists
+	}
+	gone := old
+	gone.Power = 0
+	return n.setPowers(gone, record.Validator{Organisation: a.actor, Key: b.New, Power: old.Power})
+}
+
+func (n *naive) setParameters(b ledger.SetParameters) ledger.Code {
+	active := b.Active
+	if active == 0 {
+		active = n.height + 2
+	}
+	last := n.parameters[len(n.parameters)-1]
+	next, changes := make(naiveParameters), false
+	for id, value := range last.is {
+		next[id] = value
+	}
+	for _, p := range b.Values {
+		changes = changes || next[p.ID] != p.Value
+		next[p.ID] = p.Value
+	}
+	num, den := next[ledger.ParameterVoteNum], next[ledger.ParameterVoteDen]
+	switch {
+	case active < n.height+2 || active > n.height+1_000_000 || active < last.from:
+		return ledger.CodeBadParameter
+	case num > den || 2*num <= den || next[ledger.ParameterAppVersion] < last.is[ledger.ParameterAppVersion]:
+		return ledger.CodeBadParameter
+	case !changes:
+		return ledger.CodeExists
+	}
+	n.parameters.set(active, next)
+	return ledger.CodeOK
+}
+
+func (n *naive) setAdmins(a act, b ledger.SetAdmins) ledger.Code {
+	if !n.isOrganisation(a.actor) {
+		return ledger.CodeUnknownOrganisation
+	}
+	o := n.organisations[a.actor]
+	old, _ := o.admins.at(n.height + 1)
+	var next []crypto.KeyID
+	for _, key := range b.Keys {
+		if !slices.Contains(old, key.KeyID()) && n.key(a.actor, key.KeyID()) != nil {
+			return ledger.CodeExists
+		}
+		next = append(next, key.KeyID())
+	}
+	for _, key := range b.Keys {
+		if !slices.Contains(old, key.KeyID()) {
+			n.addKey(a.actor, key)
+		}
+	}
+	for _, kid := range old {
+		if k := n.key(a.actor, kid); !slices.Contains(next, kid) && (k.Closes == 0 || k.Closes > n.height+1) {
+			k.Closes = n.height + 1
+		}
+	}
+	now, _ := n.organisation(a.actor)
+	now.Threshold = b.Threshold
+	o.is.set(n.height+1, now)
+	o.admins.set(n.height+1, next)
+	return ledger.CodeOK
+}
+
+// misbehaves is "Misbehaviour".
+func (n *naive) misbehaves(list []state.Misbehaviour) {
+	for _, m := range list {
+		for _, v := range n.setAt(m.Height) {
+			sum := sha256.Sum256(v.Key[:])
+			at := naiveOffence{ledger.ValidatorID(v.Key), m.Height}
+			if _, known := n.misbehaviour[at]; !known && m.Height <= n.height && bytes.Equal(sum[:20], m.Address[:]) {
+				n.misbehaviour[at] = record.Misbehaviour{Organisation: v.Organisation, Offence: m.Offence, Height: n.height}
+			}
+		}
+	}
+}
+
+// updates is what CometBFT is told of the validators after this block.
+func (n *naive) updates() (list []state.ValidatorUpdate) {
+	before, after := n.setAt(n.height+1), n.setAt(n.height+2)
+	power := make(map[crypto.PublicKey]uint64)
+	for _, v := range before {
+		power[v.Key] = v.Power
+	}
+	changed := make(map[crypto.PublicKey]uint64)
+	for _, v := range after {
+		if power[v.Key] != v.Power {
+			changed[v.Key] = v.Power
+		}
+		delete(power, v.Key)
+	}
+	for key := range power {
+		changed[key] = 0
+	}
+	for key, p := range changed {
+		list = append(list, state.ValidatorUpdate{Key: key, Power: p})
+	}
+	slices.SortFunc(list, func(a, b state.ValidatorUpdate) int { return bytes.Compare(a.Key[:], b.Key[:]) })
+	return list
+}
