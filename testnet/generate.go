@@ -41,6 +41,9 @@ func (o *Options) fill() error {
 	if o.Validators < 1 || o.Validators > MaxValidators {
 		return fmt.Errorf("testnet: %d validators, want 1 to %d", o.Validators, MaxValidators)
 	}
+	if o.Validators > 1 && o.Node.SignerListen != "" {
+		return fmt.Errorf("testnet: one signer for %d validators; it can have the key of one", o.Validators)
+	}
 	if o.Organisation == "" {
 		o.Organisation = "demo"
 	}
@@ -70,7 +73,7 @@ func Generate(dir string, o Options) (*Manifest, error) {
 	if err := m.makeAddresses(o); err != nil {
 		return nil, err
 	}
-	if err := m.makeNodes(); err != nil {
+	if err := m.makeNodes(o.Node); err != nil {
 		return nil, err
 	}
 	state, err := m.appState(admin, bridge)
@@ -184,17 +187,25 @@ func (m *Manifest) appState(admin, bridge crypto.PublicKey) ([]byte, error) {
 	return state, nil
 }
 
-// makeNodes makes the node homes with their keys.
-func (m *Manifest) makeNodes() error {
+// makeNodes makes the node homes with their keys, except one that a signer has.
+func (m *Manifest) makeNodes(template node.Config) error {
 	for i := range m.Validators {
 		v := &m.Validators[i]
-		id, err := node.InitKeys(m.Path(v.Home))
+		id, err := makeNode(template, m.Path(v.Home))
 		if err != nil {
 			return err
 		}
 		v.NodeID, v.Key = id.NodeID, id.Key
 	}
 	return nil
+}
+
+func makeNode(c node.Config, home string) (node.Identity, error) {
+	if c.SignerListen == "" {
+		return node.InitKeys(home)
+	}
+	c.Home = home
+	return node.InitRemote(c)
 }
 
 // writeGenesis writes one genesis and each node's configuration.

@@ -40,7 +40,7 @@ func Join(dir string, o JoinOptions) (*Manifest, error) {
 	if err := m.makeAddresses(o.Options); err != nil {
 		return nil, err
 	}
-	if err := m.makeNodes(); err != nil {
+	if err := m.makeNodes(o.Node); err != nil {
 		return nil, err
 	}
 	v := m.Validators[0]

@@ -2,7 +2,9 @@ package signer
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"time"
@@ -98,8 +100,7 @@ func (d dialer) run(ctx context.Context) error {
 	}
 }
 
-// once signs for the node until the connection ends. A node that hangs up without a
-// question does not know this signer.
+// once signs for the node until the connection ends.
 func (d dialer) once(ctx context.Context, a address) (answered int, err error) {
 	conn, err := d.dial(ctx, a)
 	if err != nil {
@@ -143,7 +144,9 @@ func (d dialer) answer(conn net.Conn) error {
 		return err
 	}
 	var req privvalproto.Message
-	if _, err := protoio.NewDelimitedReader(conn, maxMessage).ReadMsg(&req); err != nil {
+	if _, err := protoio.NewDelimitedReader(conn, maxMessage).ReadMsg(&req); errors.Is(err, io.EOF) {
+		return errHungUp
+	} else if err != nil {
 		return err
 	}
 	res, err := d.handle(req)

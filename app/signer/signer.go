@@ -64,6 +64,7 @@ var (
 	// ErrClosed: the node is ending.
 	ErrClosed = errors.New("signer: closed")
 
+	errHungUp  = errors.New("signer: the node hung up: it ended, has a signer already, or names another peer id or key")
 	errRequest = errors.New("signer: bad request")
 	errKey     = errors.New("signer: holds another key than the validator's")
 	errSecond  = errors.New("signer: another one is connected")

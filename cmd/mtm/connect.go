@@ -87,12 +87,19 @@ func reachable(ctx context.Context, m *testnet.Manifest) *client.Remote {
 	return nil
 }
 
+// ownSignerWait is how long a command's own node waits for a signer: one that signs for
+// this ledger dials all the time.
+const ownSignerWait = 5 * time.Second
+
 func startOwn(ctx context.Context, m *testnet.Manifest) (*testnet.Manifest, ledgerClient, func(), error) {
 	cfg, err := node.LoadConfig(m.Path(m.Validators[0].Home))
 	if err != nil {
 		return nil, nil, nil, err
 	}
 	cfg.RPCListen = node.Off
+	if cfg.SignerListen != "" {
+		cfg.SignerWait = ownSignerWait
+	}
 	n, err := node.Start(ctx, cfg, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return nil, nil, nil, withHint(fmt.Errorf("no node of this ledger answers, and its own can't start: %w", err),

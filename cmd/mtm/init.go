@@ -13,6 +13,7 @@ func newInit() *cobra.Command {
 	var (
 		home, mqtt string
 		o          testnet.Options
+		remote     remoteKey
 		asJSON     bool
 	)
 	cmd := &cobra.Command{
@@ -21,9 +22,13 @@ func newInit() *cobra.Command {
 organisation, its validators with one genesis, a bridge, and the trust root that
 certificates are checked against. Nothing is started.`,
 		Example: `  mtm init --home ledger --chain plant-7 --organisation "Plant 7"
-  mtm validator run --home ledger`,
+  mtm validator run --home ledger
+  mtm init --home ledger --signer-key KEY --signer-listen unix:///run/mtm/signer.sock`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			o.MQTT = mqtt
+			if err := remote.into(&o.Node); err != nil {
+				return err
+			}
 			m, err := testnet.Generate(home, o)
 			if errors.Is(err, testnet.ErrExists) {
 				return withHint(err, "another --home; to run this one: mtm validator run --home %s", home)
@@ -31,17 +36,23 @@ certificates are checked against. Nothing is started.`,
 			if err != nil {
 				return err
 			}
+			address, lines, err := signerLines(m.Path(m.Validators[0].Home), m.Chain)
+			if err != nil {
+				return err
+			}
 			return report(cmd, asJSON, struct {
 				*testnet.Manifest
-				Home  string `json:"home"`
-				Trust string `json:"trust"`
-			}{m, m.Dir, m.TrustPath()},
+				Home   string `json:"home"`
+				Trust  string `json:"trust"`
+				Signer string `json:"signer_address,omitempty"`
+			}{m, m.Dir, m.TrustPath(), address}, append([]string{
 				fmt.Sprintf("ledger %s of %s in %s, %d validator(s)", m.Chain, m.Organisation.Name, home, len(m.Validators)),
-				"trust root: "+m.TrustPath(),
-				"next: mtm validator run --home "+home+"   and   mtm bridge run --home "+home)
+				"trust root: " + m.TrustPath(),
+				"next: mtm validator run --home " + home + "   and   mtm bridge run --home " + home}, lines...)...)
 		},
 	}
 	homeFlag(cmd, &home)
+	remote.flags(cmd)
 	jsonFlag(cmd, &asJSON)
 	cmd.Flags().StringVar(&o.Chain, "chain", "", "chain id (default: mtm- and 8 random characters)")
 	cmd.Flags().StringVar(&o.Organisation, "organisation", "demo", "name of the first organisation")

@@ -1,16 +1,18 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 
 	"github.com/spf13/cobra"
 
 	"mtmledger/app/node"
+	"mtmledger/app/signer"
 )
 
 func newValidator() *cobra.Command {
-	cmd := group("validator", "A validator: join, run, replace its key; who decides", append(validatorOps(), newValidatorRun())...)
+	cmd := group("validator", "A validator: join, run, replace its key; who decides", append(validatorOps(), newValidatorRun(), newSigner())...)
 	cmd.Aliases = []string{"node"}
 	return cmd
 }
@@ -38,6 +40,9 @@ func newValidatorRun() *cobra.Command {
 				return err
 			}
 			n, err := node.Start(cmd.Context(), cfg, logger(cmd, verbose))
+			if errors.Is(err, signer.ErrNoSigner) {
+				return withHint(err, "mtm validator signer run --chain %s --node %s", m.Chain, signerOf(cfg.Home))
+			}
 			if err != nil {
 				return withHint(err, "is this validator running already? mtm status --home %s", home)
 			}

@@ -29,6 +29,7 @@ func newValidatorInit() *cobra.Command {
 	var (
 		home   string
 		o      testnet.JoinOptions
+		remote remoteKey
 		asJSON bool
 	)
 	cmd := &cobra.Command{
@@ -43,6 +44,9 @@ decides nothing before the members voted for it.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if o.Genesis == "" || o.Organisation == "" || len(o.Peers) == 0 {
 				return usagef("--genesis, --organisation and --peers are required")
+			}
+			if err := remote.into(&o.Node); err != nil {
+				return err
 			}
 			m, err := testnet.Join(home, o)
 			if errors.Is(err, testnet.ErrExists) {
@@ -59,15 +63,25 @@ decides nothing before the members voted for it.`,
 			if err := writeJSON(request, q); err != nil {
 				return err
 			}
-			return report(cmd, asJSON, map[string]any{
+			address, lines, err := signerLines(m.Path(m.Validators[0].Home), m.Chain)
+			if err != nil {
+				return err
+			}
+			shown := map[string]any{
 				"home": home, "chain": m.Chain, "organisation": m.Organisation.ID, "validator_key": m.Validators[0].Key, "request": request,
-			}, fmt.Sprintf("organisation %s (%s) in %s, validator key %s", m.Organisation.Name, m.Organisation.ID, home, m.Validators[0].Key),
+			}
+			if address != "" {
+				shown["signer_address"] = address
+			}
+			return report(cmd, asJSON, shown, append([]string{
+				fmt.Sprintf("organisation %s (%s) in %s, validator key %s", m.Organisation.Name, m.Organisation.ID, home, m.Validators[0].Key),
 				fmt.Sprintf("give %s to a member: mtm org admit --request %s --propose", request, request),
-				"next: mtm validator run --home "+home+"   and, once admitted, mtm validator join --home "+home)
+				"next: mtm validator run --home " + home + "   and, once admitted, mtm validator join --home " + home}, lines...)...)
 		},
 	}
 	homeFlag(cmd, &home)
 	jsonFlag(cmd, &asJSON)
+	remote.flags(cmd)
 	f := cmd.Flags()
 	f.StringVar(&o.Genesis, "genesis", "", "file with the ledger's genesis: validators/0/config/genesis.json of a member")
 	f.StringVar(&o.Organisation, "organisation", "", "name of the organisation")
@@ -188,6 +202,9 @@ puts the new key in place and keeps the old one beside it, and start the validat
 				return err
 			}
 			next, err := node.NextKey(s.m.Path(v.Home))
+			if errors.Is(err, node.ErrRemoteKey) {
+				return withHint(err, "give the key of another signer its power by vote, and take this one's: mtm validator add, mtm validator remove")
+			}
 			if err != nil {
 				return err
 			}
