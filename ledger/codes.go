@@ -60,6 +60,7 @@ const (
 	CodeNotMember           Code = 45
 	CodeUnknownValidator    Code = 46
 	CodeBadParameter        Code = 47
+	CodeSeveralOwners       Code = 48
 )
 
 type codeInfo struct {
@@ -117,6 +118,7 @@ var codes = [...]codeInfo{
 	CodeNotMember:           {"not_member", "only an active member organisation may do this", false},
 	CodeUnknownValidator:    {"unknown_validator", "no organisation has this validator; check its key", true},
 	CodeBadParameter:        {"bad_parameter", "no such parameter, a value out of its range, or a height too near; docs/spec/operation.md names the ranges", false},
+	CodeSeveralOwners:       {"several_owners", "the readings belong to several organisations, because the stream was sold; grant in parts, each by the owner of its numbers (mtm query parts)", false},
 }
 
 // String returns the stable name, e.g. "bad_signature".

@@ -37,6 +37,9 @@ const (
 	// MaxGrants is how many grants in force one principal may have on one stream:
 	// a derived statement is checked against all of them.
 	MaxGrants = 8
+	// MaxParts is into how many parts of different owners sales "from now on" may divide
+	// a stream.
+	MaxParts = 64
 	// MaxStreamsMoved is how many streams a device may have that is to be given away
 	// together with its streams.
 	MaxStreamsMoved = 256

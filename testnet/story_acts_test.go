@@ -62,6 +62,15 @@ func (s *story) sold() {
 	s.report("meter before", "meter", 10)
 	s.agreed("sale", ledger.TransferStream{Stream: s.fleet["meter"].stream, To: s.orgs["B"].id, FromNow: true}, "A", "B")
 	s.report("meter after", "meter", 5)
+	// What was reported before is A's to grant, what came later B's.
+	old := ledger.Grant{Stream: s.fleet["meter"].stream, Grantee: s.orgs["C"].id, Rights: ledger.RightRead, First: 1, Last: 10}
+	across := old
+	across.Last = 15
+	_, code := s.try(s.orgs["B"].key, s.orgs["B"].id, old)
+	s.refused(ledger.CodeNotOwner, code)
+	_, code = s.try(s.orgs["B"].key, s.orgs["B"].id, across)
+	s.refused(ledger.CodeSeveralOwners, code)
+	s.org("old readings", "A", old)
 }
 
 // granted grants, delivers, derives and revokes.

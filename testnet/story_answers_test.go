@@ -1,6 +1,8 @@
 package testnet_test
 
 import (
+	"fmt"
+
 	"mtmledger/app/client"
 	"mtmledger/app/query"
 	"mtmledger/crypto"
@@ -149,13 +151,17 @@ func (a *auditor) streamOwners() {
 	out := a.ask(client.AnswerRequest{
 		Entries: []uint64{a.index["meter before"], a.index["meter after"]},
 		Questions: []client.Question{
-			at(record.FamilyOwner, meter, before), at(record.FamilyOwner, meter, sale+1), at(record.FamilyOwner, meter, 0)},
+			at(record.FamilyOwner, meter, before), at(record.FamilyOwner, meter, sale+1), at(record.FamilyOwner, meter, 0),
+			at(record.FamilyParts, meter, sale), at(record.FamilyParts, meter, 0)},
 	})
 	is(a, "owner before", only(a, out.Results[0], record.ParseOwner).Organisation, a.orgs["A"].id)
 	b := only(a, out.Results[1], record.ParseOwner)
 	is(a, "owner after", b.Organisation, a.orgs["B"].id)
 	is(a, "what belongs to it is from height", b.Since, sale+1)
 	is(a, "owner now", only(a, out.Results[2], record.ParseOwner), b)
+	is(a, "parts before", len(out.Results[3].Rows), 0)
+	parts := only(a, out.Results[4], record.ParseParts)
+	is(a, "parts", fmt.Sprint(parts), fmt.Sprint(record.Parts{{First: 1, Organisation: a.orgs["A"].id}, {First: 11, Organisation: a.orgs["B"].id}}))
 	is(a, "old readings stand at", out.Entries[0].Height, before)
 	is(a, "new readings stand at", out.Entries[1].Height, after)
 	if before >= b.Since || after < b.Since {

@@ -114,7 +114,7 @@ func newRowCache() *rowCache {
 func isHistory(f record.Family) bool {
 	switch f {
 	case record.FamilyParameters, record.FamilyOrganisation, record.FamilyBridge,
-		record.FamilyDevice, record.FamilyOwner:
+		record.FamilyDevice, record.FamilyOwner, record.FamilyParts:
 		return true
 	}
 	return false

@@ -31,6 +31,10 @@ func newGrantGive() *cobra.Command {
 	)
 	cmd := &cobra.Command{
 		Use: "give", Short: "Permit an organisation or a device to use readings of a stream",
+		Long: `Permits an organisation or a device to use readings that belong to the organisation
+that signs. Of a stream that was sold from now on, the seller grants the readings from
+before the sale and the buyer those after it, each with --first and --last within its
+own part (mtm query parts).`,
 		Example: `  mtm grant give --home ledger --stream temperature --to "Works B" --right read --first 1 --last 1000 \
       --until 2027-01-01T00:00:00Z --purpose "yearly audit" --terms contract.pdf`,
 	}

@@ -85,6 +85,7 @@ var subjects = []subject{
 	{"device", "Who owned a device when", "--device press-3", "device", true, history(record.FamilyDevice)},
 	{"descriptions", "How something was described when", "--id ID", "id", true, history(record.FamilyDescription)},
 	{"owner", "Who owned a stream when", "--stream cpu --at 120", "stream", true, history(record.FamilyOwner)},
+	{"parts", "Whose readings are whose, in a stream sold from now on; no row: all are the owner's", "--stream cpu", "stream", true, history(record.FamilyParts)},
 	{"stream", "A stream's device, mark and number of gaps", "--stream cpu", "stream", false, row(func(id crypto.ID) [33]byte { return record.StreamRow(id) })},
 	{"gaps", "Exactly which numbers below the mark are missing", "--stream cpu", "stream", false, children(record.FamilyGap, 0, false)},
 	{"grants", "All grants that were ever given on a stream", "--stream cpu", "stream", false, children(record.FamilyStreamGrant, record.FamilyGrant, false)},

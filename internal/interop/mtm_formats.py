@@ -24,7 +24,7 @@ key_closed used too_many_gaps clock_ahead inputs_disabled committed_form_disable
 wrong_device unknown_actor not_after_too_far suspended quota future_height not_found pruned overloaded
 unknown_organisation bad_possession bad_key retired needs_proposal no_grant grant_expired grant_revoked out_of_range
 proposal_closed already_approved closed not_live unknown_grant unknown_proposal not_equivocation too_many not_member
-unknown_validator bad_parameter""".split()
+unknown_validator bad_parameter several_owners""".split()
 
 
 class Refused(Exception):

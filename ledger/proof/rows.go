@@ -54,6 +54,7 @@ var rowShapes = []rowShape{
 	{record.FamilyOrganisationDevice, "organisation", "device", subID, anyValue(record.ParseSpans)},
 	{record.FamilyStream, "stream", "", subNone, anyValue(record.ParseStreamHead)},
 	{record.FamilyOwner, "stream", "from_height", subNumber, anyValue(record.ParseOwner)},
+	{record.FamilyParts, "stream", "from_height", subNumber, anyValue(record.ParseParts)},
 	{record.FamilyOrganisationStream, "organisation", "stream", subID, anyValue(record.ParseSpans)},
 	{record.FamilyDeviceStream, "device", "stream", subID, anyValue(record.ParseDeviceStream)},
 	{record.FamilyGap, "stream", "first", subNumber, anyValue(record.ParseGap)},

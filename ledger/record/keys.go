@@ -39,6 +39,7 @@ const (
 	FamilyOrganisationStream Family = 0x32 // (organisation, stream) -> Since
 	FamilyDeviceStream       Family = 0x33 // (device, stream) -> DeviceStream
 	FamilyGap                Family = 0x34 // (stream, first number) -> Gap
+	FamilyParts              Family = 0x35 // (stream, height) -> Parts
 	FamilyDescription        Family = 0x36 // (subject, height) -> Description
 	FamilyClosed             Family = 0x37 // (stream, 0) -> Closed
 	FamilyGrant              Family = 0x40 // (grant, 0) -> Grant
@@ -82,6 +83,7 @@ var families = []struct {
 	{FamilyOrganisationStream, "organisation_stream"},
 	{FamilyDeviceStream, "device_stream"},
 	{FamilyGap, "gap"},
+	{FamilyParts, "parts"},
 	{FamilyDescription, "description"},
 	{FamilyClosed, "closed"},
 	{FamilyGrant, "grant"},
@@ -189,6 +191,11 @@ func StreamRow(stream crypto.ID) merkle.Key { return prefix(FamilyStream, stream
 // OwnerRow is the key of a stream's owner set at height.
 func OwnerRow(stream crypto.ID, height uint64) merkle.Key {
 	return withNumber(FamilyOwner, stream, height)
+}
+
+// PartsRow is the key of the parts of a stream set at height.
+func PartsRow(stream crypto.ID, height uint64) merkle.Key {
+	return withNumber(FamilyParts, stream, height)
 }
 
 // OrganisationStreamRow lists a stream under the organisation that owns it.

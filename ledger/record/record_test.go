@@ -64,6 +64,7 @@ func TestKeys(t *testing.T) {
 		{FamilyOrganisationStream, OrganisationStreamRow(id(0xaa), id(0xbb)), "32" + a + b},
 		{FamilyDeviceStream, DeviceStreamRow(id(0xaa), id(0xbb)), "33" + a + b},
 		{FamilyGap, GapRow(id(0xaa), h), "34" + a + n + nzero},
+		{FamilyParts, PartsRow(id(0xaa), h), "35" + a + n + nzero},
 		{FamilyKeyless, KeylessRow(id(0xaa)), "22" + a + zero},
 		{FamilyDescription, DescriptionRow(id(0xaa), h), "36" + a + n + nzero},
 		{FamilyClosed, ClosedRow(id(0xaa)), "37" + a + zero},
@@ -143,7 +144,7 @@ var codecs = map[string]codec{
 	"evidence": again(ParseEvidence), "members": again(ParseMembers), "admins": again(ParseAdmins), "validator": again(ParseValidator),
 	"misbehaviour": again(ParseMisbehaviour), "validator_set": again(ParseValidatorSet),
 	"proposal": again(ParseProposal), "approval": again(ParseApprovals),
-	"owner": again(ParseOwner), "device_stream": again(ParseDeviceStream), "gap": again(ParseGap),
+	"owner": again(ParseOwner), "device_stream": again(ParseDeviceStream), "gap": again(ParseGap), "parts": again(ParseParts),
 }
 
 var values = map[string][]byte{
@@ -157,7 +158,7 @@ var values = map[string][]byte{
 	"access":      Access{[]crypto.ID{id(1), id(2)}}.Encode(), "delivery": Delivery{id(1), id(2), id(3), 4, 5, [32]byte{6}, 7}.Encode(),
 	"derived_from": Derived{7, []ledger.Input{{Stream: id(1), First: 2, Last: 3, Digest: [32]byte{4}}}}.Encode(),
 	"used_by":      Use{1, 2, id(3), 4, 5}.Encode(), "evidence": Evidence{id(1), 2, [32]byte{3}, [32]byte{4}, 5}.Encode(),
-	"members": Members{[]crypto.ID{id(1), id(2)}}.Encode(), "admins": Admins{[]crypto.KeyID{{1}, {2}}}.Encode(),
+	"parts": Parts{{1, id(1)}, {7, id(2)}}.Encode(), "members": Members{[]crypto.ID{id(1), id(2)}}.Encode(), "admins": Admins{[]crypto.KeyID{{1}, {2}}}.Encode(),
 	"validator":     Validator{id(1), crypto.PublicKey{2}, 0}.Encode(),
 	"misbehaviour":  Misbehaviour{id(1), OffenceLightAttack, 3}.Encode(),
 	"validator_set": ValidatorSet{[]Validator{{id(1), crypto.PublicKey{2}, 3}, {id(1), crypto.PublicKey{3}, 1}}}.Encode(),
@@ -188,13 +189,22 @@ func TestValues(t *testing.T) {
 
 func TestValueRanges(t *testing.T) {
 	most := uint64(math.MaxInt64)
+	parts := func(p Parts) func() error {
+		return func() error { _, err := ParseParts(p.Encode()); return err }
+	}
 	bad := map[string]func() error{
-		"gap 2^63":      func() error { _, err := ParseGap(Gap{most + 1}.Encode()); return err },
-		"block of none": func() error { _, err := ParseBlock(Block{1, 0, 3}.Encode()); return err },
-		"block too far": func() error { _, err := ParseBlock(Block{most, 1, 3}.Encode()); return err },
-		"name of 65":    func() error { _, err := ParseDeviceStream(DeviceStream{strings.Repeat("n", 65)}.Encode()); return err },
-		"status 2^63":   func() error { _, err := ParseDevice(Device{Status: Status(most + 1)}.Encode()); return err },
-		"clock below 0": func() error { _, err := ParseParameters(Parameters{ClockAhead: -1}.Encode()); return err },
+		"no parts":         parts(nil),
+		"parts from 2":     parts(Parts{{2, id(1)}}),
+		"parts fall":       parts(Parts{{1, id(1)}, {5, id(2)}, {5, id(1)}}),
+		"parts of one":     parts(Parts{{1, id(1)}, {5, id(1)}}),
+		"parts above 2^63": parts(Parts{{1, id(1)}, {most + 1, id(2)}}),
+		"parts too many":   parts(manyParts(ledger.MaxParts + 1)),
+		"gap 2^63":         func() error { _, err := ParseGap(Gap{most + 1}.Encode()); return err },
+		"block of none":    func() error { _, err := ParseBlock(Block{1, 0, 3}.Encode()); return err },
+		"block too far":    func() error { _, err := ParseBlock(Block{most, 1, 3}.Encode()); return err },
+		"name of 65":       func() error { _, err := ParseDeviceStream(DeviceStream{strings.Repeat("n", 65)}.Encode()); return err },
+		"status 2^63":      func() error { _, err := ParseDevice(Device{Status: Status(most + 1)}.Encode()); return err },
+		"clock below 0":    func() error { _, err := ParseParameters(Parameters{ClockAhead: -1}.Encode()); return err },
 		"organisation 65": func() error {
 			_, err := ParseOrganisation(Organisation{Name: strings.Repeat("n", 65)}.Encode())
 			return err

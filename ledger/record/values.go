@@ -129,11 +129,9 @@ type StreamHead struct {
 	Status Status // StatusRetired once the stream is closed
 }
 
-// Owner is the organisation that owns a stream from the row's height on. Since is
-// the height from which on committed readings belong to it: the row's own for a
-// stream opened or sold "from now on", a lower one where past readings went with
-// the sale. Who owns a reading committed at c, as of the tip: the last row whose
-// Since is at most c.
+// Owner is the organisation that owns a stream from the row's height on. Since is the
+// row's own height for a stream opened or sold "from now on", that of the giver's row
+// where past readings went with the sale. Whose the readings are: [Parts].
 type Owner struct {
 	Organisation crypto.ID
 	Since        uint64

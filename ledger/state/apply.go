@@ -89,11 +89,13 @@ func (v *View) applyStatement(b Block, s *ledger.Statement, latest int64, maxGap
 }
 
 // EndBlock ends the block: if it added entries to the log, their row says which ones they
-// are and when they were committed. An empty block changes nothing.
+// are and when they were committed, and the streams that it sold are divided. An empty
+// block changes nothing.
 func EndBlock(v *View, b Block) {
 	if v.size == v.first {
 		return
 	}
+	v.divide(b)
 	row := record.Block{First: v.first, Count: v.size - v.first, Time: b.Time}
 	v.put(record.BlockRow(b.Height), row.Encode())
 	v.first = v.size

@@ -12,7 +12,10 @@ func grant(c *change) ledger.Code {
 	if !ok {
 		return ledger.CodeMalformed
 	}
-	if _, code := c.ownStream(body.Stream); code != ledger.CodeOK {
+	if c.v.stream(body.Stream) == nil {
+		return ledger.CodeUnknownStream
+	}
+	if code := c.holdsAll(body.Stream, body.First, body.Last); code != ledger.CodeOK {
 		return code
 	}
 	if code := c.grantee(body.Grantee); code != ledger.CodeOK {
@@ -78,7 +81,7 @@ func revoke(c *change) ledger.Code {
 	switch {
 	case !found:
 		return ledger.CodeUnknownGrant
-	case c.op.Actor != row.Grantor && c.op.Actor != c.streamOwner(row.Stream).Organisation:
+	case c.op.Actor != row.Grantor && !c.holdsAny(row.Stream, row.First, row.Last):
 		return ledger.CodeNotOwner
 	case row.Revoked != 0:
 		return ledger.CodeGrantRevoked

@@ -323,15 +323,22 @@ func (v *invariants) consortiumActs(t *rapid.T, all rows) {
 	}
 }
 
-// grantsOfOwners: who gave a grant owned its stream in the next block of it, or gave it
-// away in the same.
+// grantsOfOwners: who gave a grant owned all its readings in that block.
 func (v *invariants) grantsOfOwners(t *rapid.T, all rows) {
 	owners := family(t, all, record.FamilyOwner, record.ParseOwner)
+	divided := family(t, all, record.FamilyParts, record.ParseParts)
 	for _, g := range family(t, all, record.FamilyGrant, record.ParseGrant) {
-		before, _ := inForce(owners, g.row.Stream, g.row.Granted)
-		after, _ := inForce(owners, g.row.Stream, g.row.Granted+1)
-		if g.row.Grantor != before.Organisation && g.row.Grantor != after.Organisation {
-			t.Fatalf("grants are given by owners: %v gave %v of stream %v at height %d", g.row.Grantor, record.IDOf(g.k), g.row.Stream, g.row.Granted)
+		owner, _ := inForce(owners, g.row.Stream, g.row.Granted)
+		parts, found := inForce(divided, g.row.Stream, g.row.Granted)
+		if !found {
+			parts = record.Parts{{First: 1, Organisation: owner.Organisation}}
+		}
+		for i, part := range parts {
+			above := g.row.Last != 0 && part.First > g.row.Last
+			below := i+1 < len(parts) && parts[i+1].First <= g.row.First
+			if !above && !below && part.Organisation != g.row.Grantor {
+				t.Fatalf("grants are given by owners: %v gave %v at height %d, of which a part belonged to %v", g.row.Grantor, record.IDOf(g.k), g.row.Granted, part.Organisation)
+			}
 		}
 	}
 }

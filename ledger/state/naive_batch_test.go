@@ -139,9 +139,8 @@ func (n *naive) mayDerive(device crypto.ID, in ledger.Input) ledger.Code {
 	case in.Last > stream.mark():
 		return ledger.CodeOutOfRange
 	}
-	owner, _ := stream.owners.at(n.height)
 	by, _ := n.devices[device].is.at(n.height)
-	if owner.Organisation == by.Organisation {
+	if owners := stream.whose(n.height, in.First, in.Last); len(owners) == 1 && owners[by.Organisation] {
 		return ledger.CodeOK
 	}
 	for _, g := range n.grants {

@@ -51,16 +51,60 @@ func (n *naive) transferStreams(to crypto.ID, fromNow bool, list ...crypto.ID) l
 				return ledger.CodeTooMany
 			}
 		}
+		if fromNow && len(n.streams[id].parts(n.height)) >= 64 {
+			return ledger.CodeTooMany
+		}
 	}
 	for _, id := range list {
 		s := n.streams[id]
+		giver, _ := s.owners.at(n.height + 1)
 		since := n.height + 1
-		if giver, _ := s.owners.at(n.height + 1); !fromNow {
+		if !fromNow {
 			since = giver.Since
 		}
 		s.owners.set(n.height+1, record.Owner{Organisation: to, Since: since})
+		s.sales = append(s.sales, &naiveSale{from: n.height + 1, fromNow: fromNow, giver: giver.Organisation, to: to})
 	}
 	return ledger.CodeOK
+}
+
+// owner is whose a reading is at a height: what its number went through until then.
+func (s *naiveStream) owner(height, number uint64) crypto.ID {
+	owner := s.owners[0].is.Organisation
+	for _, sale := range s.sales {
+		if sale.from <= height && (sale.fromNow && number > sale.mark || !sale.fromNow && owner == sale.giver) {
+			owner = sale.to
+		}
+	}
+	return owner
+}
+
+// parts are the runs of numbers that belong to one organisation at a height.
+func (s *naiveStream) parts(height uint64) (parts record.Parts) {
+	begins := map[uint64]bool{1: true}
+	for _, sale := range s.sales {
+		if sale.from <= height && sale.fromNow && sale.mark < ledger.MaxNumber {
+			begins[sale.mark+1] = true
+		}
+	}
+	for _, first := range sorted(begins) {
+		owner := s.owner(height, first)
+		if n := len(parts); n == 0 || parts[n-1].Organisation != owner {
+			parts = append(parts, record.Part{First: first, Organisation: owner})
+		}
+	}
+	return parts
+}
+
+// whose are the organisations that own any of first to last at a height; last 0: no end.
+func (s *naiveStream) whose(height, first, last uint64) map[crypto.ID]bool {
+	owners := map[crypto.ID]bool{s.owner(height, first): true}
+	for _, part := range s.parts(height) {
+		if first <= part.First && (part.First <= last || last == 0) {
+			owners[part.Organisation] = true
+		}
+	}
+	return owners
 }
 
 // ownsStream is the code of an actor that must own a stream.
@@ -88,8 +132,16 @@ func (n *naive) closeStream(a act, b ledger.CloseStream) ledger.Code {
 }
 
 func (n *naive) grant(a act, b ledger.Grant) ledger.Code {
-	if code := n.ownsStream(a, b.Stream); code != ledger.CodeOK {
-		return code
+	s := n.streams[b.Stream]
+	if s == nil {
+		return ledger.CodeUnknownStream
+	}
+	owners := s.whose(n.height, b.First, b.Last)
+	switch {
+	case !owners[a.actor]:
+		return ledger.CodeNotOwner
+	case len(owners) > 1:
+		return ledger.CodeSeveralOwners
 	}
 	organisation, isOrganisation := n.organisation(b.Grantee)
 	device, isDevice := n.device(b.Grantee)
@@ -134,7 +186,7 @@ func (n *naive) revoke(a act, b ledger.Revoke) ledger.Code {
 	switch {
 	case g == nil:
 		return ledger.CodeUnknownGrant
-	case a.actor != g.Grantor && n.ownsStream(a, g.Stream) != ledger.CodeOK:
+	case a.actor != g.Grantor && !n.streams[g.Stream].whose(n.height, g.First, g.Last)[a.actor]:
 		return ledger.CodeNotOwner
 	case g.Revoked != 0:
 		return ledger.CodeGrantRevoked

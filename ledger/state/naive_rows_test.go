@@ -113,6 +113,8 @@ func listRows[T any](all map[merkle.Key][]byte, h history[T], owner func(T) cryp
 	}
 }
 
+// streamRows has a parts row for each sale, but where no row says the same or it is the
+// row in force already.
 func (n *naive) streamRows(all map[merkle.Key][]byte) {
 	for id, s := range n.streams {
 		head := record.StreamHead{Device: s.device, Mark: s.mark(), Gaps: uint64(len(s.gaps()))}
@@ -127,6 +129,15 @@ func (n *naive) streamRows(all map[merkle.Key][]byte) {
 		}
 		for _, c := range s.owners {
 			all[record.OwnerRow(id, c.from)] = c.is.Encode()
+		}
+		var last record.Parts
+		for _, sale := range s.sales {
+			parts := s.parts(sale.from)
+			if len(parts) == 1 && parts[0].Organisation == sale.to && last == nil || slices.Equal(parts, last) {
+				continue
+			}
+			last = parts
+			all[record.PartsRow(id, sale.from)] = parts.Encode()
 		}
 		listRows(all, s.owners, func(o record.Owner) crypto.ID { return o.Organisation }, id, record.OrganisationStreamRow)
 	}

@@ -71,8 +71,16 @@ type naiveStream struct {
 	device crypto.ID
 	name   string
 	owners history[record.Owner]
+	sales  []*naiveSale
 	used   map[uint64]bool // numbers
 	closed *record.Closed
+}
+
+// naiveSale is a stream that changes hands: from which height on, and at which mark.
+type naiveSale struct {
+	from, mark uint64
+	fromNow    bool
+	giver, to  crypto.ID
 }
 
 type naiveGrant struct {
@@ -266,6 +274,13 @@ func (n *naive) addSigner(id crypto.ID, codes ...ledger.Code) {
 func (n *naive) end(entries int) {
 	if count := len(n.log) - entries; count > 0 {
 		n.blocks[n.height] = record.Block{First: uint64(entries), Count: uint64(count), Time: n.time}
+	}
+	for _, s := range n.streams {
+		for _, sale := range s.sales {
+			if sale.from == n.height+1 {
+				sale.mark = s.mark()
+			}
+		}
 	}
 }
 

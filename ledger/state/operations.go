@@ -103,6 +103,7 @@ type change struct {
 	rows   []merkle.Change // rows to set
 	opened []opened        // streams to open
 	closed []crypto.ID     // streams to close, which exist
+	sales  []sale          // streams to give away
 
 	proposal crypto.ID // the proposal that op comes from; zero: op stands by itself
 }
@@ -127,6 +128,7 @@ func (c *change) commit() {
 	for _, id := range c.closed {
 		c.v.closeStream(c.v.stream(id))
 	}
+	c.v.sales = append(c.v.sales, c.sales...)
 	c.v.granted = nil
 }
 

@@ -154,20 +154,6 @@ func TestAccessMakesRoom(t *testing.T) {
 	}
 }
 
-// TestRevokedByBuyer: who buys a stream may end the grants on it; who sold it too.
-func TestRevokedByBuyer(t *testing.T) {
-	for _, who := range []int{0, 1} {
-		c := newChain(t)
-		id := granted(t, c, func(g *ledger.Grant) { g.Grantee = c.Devices[0].ID })
-		if code := agreed(t, c, 0, 1, ledger.TransferStream{Stream: c.Streams[0].ID, To: c.Organisations[1].ID, FromNow: true}); code != ledger.CodeOK {
-			t.Fatal(code)
-		}
-		if code := c.Block(by(c, who, ledger.Revoke{Grant: id})).Results[0].Code; code != ledger.CodeOK {
-			t.Errorf("organisation %d: %v", who, code)
-		}
-	}
-}
-
 // TestDerivedWhole: a derived statement that is refused leaves no row, one that is
 // accepted a row each way for every input, those to the same stream too.
 func TestDerivedWhole(t *testing.T) {

@@ -95,6 +95,7 @@ func (c *change) takeOver(inner *change) {
 	c.rows = append(c.rows, inner.rows...)
 	c.opened = append(c.opened, inner.opened...)
 	c.closed = append(c.closed, inner.closed...)
+	c.sales = append(c.sales, inner.sales...)
 }
 
 // poll counts who agrees to a proposal, with the approval that c adds.

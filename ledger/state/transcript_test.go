@@ -358,6 +358,13 @@ func (r *transcript) ownership(c merkle.Change, family record.Family, name strin
 	case record.FamilyOwner:
 		v, err := record.ParseOwner(c.Value)
 		return r.line(err, "owner of %s at %d: %s, since %d", name, record.NumberOf(c.Key), r.name(v.Organisation), v.Since)
+	case record.FamilyParts:
+		v, err := record.ParseParts(c.Value)
+		var list []string
+		for _, p := range v {
+			list = append(list, fmt.Sprintf("%d.. %s", p.First, r.name(p.Organisation)))
+		}
+		return r.line(err, "parts of %s at %d: %s", name, record.NumberOf(c.Key), strings.Join(list, ", "))
 	case record.FamilyDeviceStream:
 		v, err := record.ParseDeviceStream(c.Value)
 		return r.line(err, "%v %s, %s: %q", family, name, child, v.Name)

@@ -123,7 +123,11 @@ func (c *change) moveStream(id, to crypto.ID, fromNow bool) ledger.Code {
 	if !fromNow {
 		owner.Since = old.Since
 	}
+	if fromNow && len(c.v.parts(id, c.b.Height)) >= ledger.MaxParts {
+		return ledger.CodeTooMany
+	}
 	c.put(record.OwnerRow(id, c.next()), owner.Encode())
+	c.sales = append(c.sales, sale{id, old.Organisation, to, fromNow})
 	if code := c.leave(record.OrganisationStreamRow(old.Organisation, id), c.next()); code != ledger.CodeOK {
 		return code
 	}

@@ -47,6 +47,9 @@ type View struct {
 	first   uint64 // index of the first entry of the current block
 	err     error  // first failure of the base
 
+	sales []sale   // of the current block, in order
+	held  holdings // of the current block
+
 	granted map[merkle.Key][]record.Grant // by AccessRow, see grantsOf; nil: none read
 
 	quotas   *Quota             // what the block used so far; nil: nothing
