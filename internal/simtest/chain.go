@@ -236,6 +236,7 @@ func (c *Chain) Replay(t TB) *Chain {
 	again.genesis()
 	for _, b := range c.Blocks[1:] {
 		again.Misbehaviour = b.Misbehaviour
+		again.Time = b.Time - BlockTime
 		again.Block(b.Txs...)
 	}
 	return again

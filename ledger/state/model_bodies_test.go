@@ -19,8 +19,7 @@ func (m *model) draw(t *rapid.T, kind ledger.Kind) (d drawn) {
 		return m.drawEnrolment(t, kind)
 	case ledger.KindRemoveBridge:
 		bridge := usually(t, "bridge", where(m.cast.bridges, func(id crypto.ID) bool { return m.n.bridges[id] != nil }), m.cast.bridges)
-		owner, _ := m.n.answersFor(bridge)
-		return drawn{actor: m.anActor(t, owner), body: ledger.RemoveBridge{Bridge: bridge}}
+		return drawn{actor: m.anActor(t, m.ownerOf(bridge)), body: ledger.RemoveBridge{Bridge: bridge}}
 	case ledger.KindOpenStream:
 		free := where(m.cast.streams, func(id crypto.ID) bool {
 			return m.n.streams[id] == nil && slices.Contains(m.enrolledDevices(), m.deviceOf(id))
@@ -44,6 +43,9 @@ func (m *model) draw(t *rapid.T, kind ledger.Kind) (d drawn) {
 		return m.drawTransfer(t, kind)
 	case ledger.KindCloseStream:
 		stream := m.aStream(t)
+		if gone := where(m.cast.streams, func(id crypto.ID) bool { return m.n.streams[id] != nil && m.n.streams[id].closed != nil }); odd(t, 4, "again") && len(gone) > 0 {
+			stream = one(t, "closed", gone)
+		}
 		return drawn{actor: m.anActor(t, m.streamOwner(stream)), body: ledger.CloseStream{Stream: stream}}
 	case ledger.KindGrant:
 		return m.drawGrant(t)
@@ -78,7 +80,7 @@ func (m *model) drawEnrolment(t *rapid.T, kind ledger.Kind) drawn {
 		free := where(castBridges, func(name string) bool { return m.n.bridges[ledger.BridgeID(castKeys[name].Public())] == nil })
 		return drawn{actor: actor, body: ledger.EnrolBridge{Possession: m.possession(t, usually(t, "bridge", free, castBridges), actor)}}
 	}
-	free := where(castDevices, func(name string) bool { return m.n.devices[ledger.DeviceID(castKeys[name].Public())] == nil })
+	free := m.freeDevices()
 	name := usually(t, "device", free, castDevices)
 	if kind == ledger.KindEnrolDevice {
 		return drawn{actor: actor, body: ledger.EnrolDevice{Possession: m.possession(t, name, actor)}}
@@ -92,6 +94,10 @@ func (m *model) drawEnrolment(t *rapid.T, kind ledger.Kind) drawn {
 		list.Possessions = append(list.Possessions, m.possession(t, name, actor))
 	}
 	return drawn{actor: actor, body: list}
+}
+
+func (m *model) freeDevices() []string {
+	return where(castDevices, func(name string) bool { return m.n.devices[ledger.DeviceID(castKeys[name].Public())] == nil })
 }
 
 func (m *model) drawRotation(t *rapid.T) drawn {
@@ -124,19 +130,18 @@ func (m *model) drawStatus(t *rapid.T, now record.Status, body func(crypto.ID) l
 
 func (m *model) drawCompromise(t *rapid.T) drawn {
 	principal := usually(t, "principal", m.enrolledDevices(), slices.Concat(m.cast.bridges, m.cast.organisations, m.cast.devices))
-	owner, _ := m.n.answersFor(principal)
 	kids := []crypto.KeyID{castKeys["spare 0"].Public().KeyID()}
 	for _, k := range m.n.keys[principal] {
 		kids = append([]crypto.KeyID{k.id}, kids...)
 	}
 	from := one(t, "from", []uint64{0, 1, 2, 3, 20})
 	body := ledger.Compromise{Principal: principal, Key: one(t, "key", kids), From: 1 + m.n.height - min(from, m.n.height)}
-	return drawn{actor: m.anActor(t, owner), body: body}
+	return drawn{actor: m.anActor(t, m.ownerOf(principal)), body: body}
 }
 
 func (m *model) drawDescription(t *rapid.T) drawn {
 	subject := one(t, "subject", slices.Concat(m.enrolledDevices(), m.openStreams(), m.cast.bridges[:3], m.cast.organisations))
-	owner, _ := m.n.answersFor(subject)
+	owner := m.ownerOf(subject)
 	if m.n.streams[subject] != nil {
 		owner = m.streamOwner(subject)
 	}
@@ -148,9 +153,17 @@ func (m *model) drawTransfer(t *rapid.T, kind ledger.Kind) drawn {
 	to := m.anOrganisation(t)
 	if kind == ledger.KindTransferDevice {
 		device := m.aDevice(t)
+		if m.n.devices[m.moved] != nil && rapid.Bool().Draw(t, "the same") {
+			device = m.moved
+		}
+		m.moved = device
 		return drawn{actor: m.anActor(t, m.deviceOwner(device), to), body: ledger.TransferDevice{Device: device, To: to, WithStreams: rapid.Bool().Draw(t, "with streams")}}
 	}
 	stream := m.aStream(t)
+	if s := m.n.streams[m.sold]; s != nil && s.closed == nil && rapid.Bool().Draw(t, "the same") {
+		stream = m.sold
+	}
+	m.sold = stream
 	return drawn{actor: m.anActor(t, m.streamOwner(stream), to), body: ledger.TransferStream{Stream: stream, To: to, FromNow: rapid.Bool().Draw(t, "from now")}}
 }
 
@@ -170,7 +183,17 @@ func (m *model) drawGrant(t *rapid.T) drawn {
 	}
 	g.Terms, g.Purpose = [32]byte{byte(len(m.past))}, one(t, "purpose", []string{"", "research"})
 	m.last = g
-	return drawn{actor: m.anActor(t, m.streamOwner(g.Stream)), body: g}
+	return drawn{actor: m.anActor(t, m.holders(g.Stream, g.First, g.Last)...), body: g}
+}
+
+// holders are whom any of first to last of a stream belongs to.
+func (m *model) holders(stream crypto.ID, first, last uint64) []crypto.ID {
+	s := m.n.streams[stream]
+	if s == nil {
+		return nil
+	}
+	owners := s.whose(m.n.height, first, last)
+	return where(m.cast.organisations, func(id crypto.ID) bool { return owners[id] })
 }
 
 // drawEdge draws no time, or one at the edges of this block or one of the next.
@@ -183,11 +206,15 @@ func (m *model) drawEdge(t *rapid.T, what string) int64 {
 
 func (m *model) drawUse(t *rapid.T, kind ledger.Kind) drawn {
 	if len(m.n.grants) == 0 || odd(t, 20, "no grant") {
-		return drawn{actor: m.anOrganisation(t), body: ledger.Revoke{Grant: crypto.ID{7}}}
+		body := ledger.Body(ledger.Revoke{Grant: crypto.ID{7}})
+		if kind == ledger.KindDeliver {
+			body = ledger.Deliver{Grant: crypto.ID{7}, First: 1, Last: 1}
+		}
+		return drawn{actor: m.anOrganisation(t), body: body}
 	}
 	g := one(t, "grant", m.n.grants[max(0, len(m.n.grants)-6):])
 	if kind == ledger.KindRevoke {
-		return drawn{actor: m.anActor(t, g.Grantor, m.streamOwner(g.Stream)), body: ledger.Revoke{Grant: g.id}}
+		return drawn{actor: m.anActor(t, append(m.holders(g.Stream, g.First, g.Last), g.Grantor)...), body: ledger.Revoke{Grant: g.id}}
 	}
 	body := ledger.Deliver{Grant: g.id, First: g.First, Digest: [32]byte{byte(len(m.past))}}
 	mark := m.n.streams[g.Stream].mark()

@@ -7,8 +7,10 @@ import (
 	"pgregory.net/rapid"
 
 	"mtmledger/crypto"
+	"mtmledger/crypto/merkle"
 	"mtmledger/internal/simtest"
 	"mtmledger/ledger"
+	"mtmledger/ledger/record"
 )
 
 // The cast that the model draws from: few, so that they meet.
@@ -128,4 +130,16 @@ func where[T any](list []T, good func(T) bool) (some []T) {
 		}
 	}
 	return some
+}
+
+// key describes the key of a row.
+func (c *cast) key(k merkle.Key) string {
+	return fmt.Sprintf("%v of %s, %x", record.FamilyOf(k), c.name(record.IDOf(k)), k[17:])
+}
+
+func (c *cast) name(id crypto.ID) string {
+	if name, known := c.names[id]; known {
+		return name
+	}
+	return id.String()
 }

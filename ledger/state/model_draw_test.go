@@ -90,14 +90,18 @@ func (m *model) kind(t *rapid.T) ledger.Kind {
 		return ledger.KindApprove
 	}
 	kind := one(t, "kind", weighted)
+	if slices.Contains([]ledger.Kind{ledger.KindEnrolDevice, ledger.KindEnrolDevices}, kind) && len(m.freeDevices()) == 0 && !odd(t, 6, "in vain") {
+		kind = ledger.KindDeliver
+	}
 	if kind == ledger.KindGrant && odd(t, 12, "burst") {
 		m.burst = ledger.MaxGrants
 	}
 	return kind
 }
 
+// openProposals are those that may still be applied; one that failed waits.
 func (m *model) openProposals() []*naiveProposal {
-	return where(m.n.proposals, func(p *naiveProposal) bool { return p.applied == 0 && p.expires >= m.n.now() })
+	return where(m.n.proposals, func(p *naiveProposal) bool { return p.applied == 0 && p.expires >= m.n.now() && !m.failed[p.id] })
 }
 
 // wrap proposes what one signature is not enough for; at times another thing too, or
@@ -234,6 +238,14 @@ func (m *model) streamOwner(id crypto.ID) crypto.ID {
 func (m *model) deviceOwner(id crypto.ID) crypto.ID {
 	if d, found := m.n.device(id); found {
 		return d.Organisation
+	}
+	return m.cast.organisations[0]
+}
+
+// ownerOf is who answers for a principal, or who would find out that there is none.
+func (m *model) ownerOf(principal crypto.ID) crypto.ID {
+	if owner, found := m.n.answersFor(principal); found {
+		return owner
 	}
 	return m.cast.organisations[0]
 }

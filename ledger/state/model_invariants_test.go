@@ -1,11 +1,8 @@
 package state_test
 
 import (
-	"bytes"
 	"crypto/ed25519"
 	"slices"
-
-	"pgregory.net/rapid"
 
 	"mtmledger/crypto"
 	"mtmledger/crypto/merkle"
@@ -28,8 +25,11 @@ func newInvariants(c *simtest.Chain) *invariants {
 	return &invariants{c: c, entries: 1, numbers: make(map[crypto.ID]map[uint64]uint64), operations: make(map[[32]byte]uint64)}
 }
 
-// rows are the rows of the records, by their keys.
-type rows map[merkle.Key][]byte
+// rows are the rows of the records, and the keys of each family in their order.
+type rows struct {
+	values map[merkle.Key][]byte
+	keys   map[record.Family][]merkle.Key
+}
 
 // keyed is a parsed row.
 type keyed[T any] struct {
@@ -38,18 +38,14 @@ type keyed[T any] struct {
 }
 
 // family are the rows of a family, in order of their keys.
-func family[T any](t *rapid.T, all rows, f record.Family, parse func([]byte) (T, error)) (list []keyed[T]) {
-	for k, value := range all {
-		if record.FamilyOf(k) != f {
-			continue
-		}
-		row, err := parse(value)
+func family[T any](t simtest.TB, all rows, f record.Family, parse func([]byte) (T, error)) (list []keyed[T]) {
+	for _, k := range all.keys[f] {
+		row, err := parse(all.values[k])
 		if err != nil {
 			t.Fatalf("row of %v: %v", f, err)
 		}
 		list = append(list, keyed[T]{k, row})
 	}
-	slices.SortFunc(list, func(a, b keyed[T]) int { return bytes.Compare(a.k[:], b.k[:]) })
 	return list
 }
 
@@ -64,14 +60,15 @@ func inForce[T any](list []keyed[T], id crypto.ID, height uint64) (row T, found 
 }
 
 // check checks all of them after a block.
-func (v *invariants) check(t *rapid.T, b *simtest.Block) {
-	all := make(rows)
+func (v *invariants) check(t simtest.TB, b *simtest.Block) {
+	all := rows{make(map[merkle.Key][]byte), make(map[record.Family][]merkle.Key)}
 	for _, k := range v.c.Store.Keys() {
 		value, err := v.c.Store.Get(k)
 		if err != nil {
-			t.Fatal(err)
+			t.Fatalf("%v", err)
 		}
-		all[k] = value
+		all.values[k] = value
+		all.keys[record.FamilyOf(k)] = append(all.keys[record.FamilyOf(k)], k)
 	}
 	v.oneOwner(t, all)
 	v.entriesSigned(t, all)
@@ -85,7 +82,7 @@ func (v *invariants) check(t *rapid.T, b *simtest.Block) {
 
 // oneOwner: at every height a device, stream or bridge is in the list of one organisation,
 // its owner, and of no other.
-func (v *invariants) oneOwner(t *rapid.T, all rows) {
+func (v *invariants) oneOwner(t simtest.TB, all rows) {
 	streams := family(t, all, record.FamilyOwner, record.ParseOwner)
 	devices := family(t, all, record.FamilyDevice, record.ParseDevice)
 	bridges := family(t, all, record.FamilyBridge, record.ParseBridge)
@@ -105,7 +102,7 @@ func (v *invariants) oneOwner(t *rapid.T, all rows) {
 
 // listed compares the lists of a family with who the owner is now and in the next block,
 // which is when anything of this block shows.
-func (v *invariants) listed(t *rapid.T, all rows, f record.Family, owner func(id crypto.ID, height uint64) crypto.ID) {
+func (v *invariants) listed(t simtest.TB, all rows, f record.Family, owner func(id crypto.ID, height uint64) crypto.ID) {
 	lists := family(t, all, f, record.ParseSpans)
 	for _, height := range []uint64{v.c.Height, v.c.Height + 1} {
 		owners := make(map[crypto.ID][]crypto.ID)
@@ -128,13 +125,13 @@ func (v *invariants) listed(t *rapid.T, all rows, f record.Family, owner func(id
 
 // entriesSigned: no reading, and no operation, without a key of its device or actor that
 // was valid in that block, and both active with their organisation.
-func (v *invariants) entriesSigned(t *rapid.T, all rows) {
+func (v *invariants) entriesSigned(t simtest.TB, all rows) {
 	devices := family(t, all, record.FamilyDevice, record.ParseDevice)
 	organisations := family(t, all, record.FamilyOrganisation, record.ParseOrganisation)
 	for index := v.entries; index < v.c.Store.LogSize(); index++ {
 		raw, err := v.c.Store.Entry(index)
 		if err != nil {
-			t.Fatal(err)
+			t.Fatalf("%v", err)
 		}
 		var signer crypto.ID
 		var message *crypto.Sign1
@@ -147,7 +144,7 @@ func (v *invariants) entriesSigned(t *rapid.T, all rows) {
 		} else {
 			t.Fatalf("entry %d is neither statement nor operation: %v", index, err)
 		}
-		key, err := record.ParseKey(all[record.KeyRow(signer, message.Header.KeyID)])
+		key, err := record.ParseKey(all.values[record.KeyRow(signer, message.Header.KeyID)])
 		switch {
 		case err != nil:
 			t.Fatalf("no entry without an enrolled key: entry %d at height %d by %v: %v", index, v.c.Height, signer, err)
@@ -169,7 +166,7 @@ func (v *invariants) entriesSigned(t *rapid.T, all rows) {
 	v.entries = v.c.Store.LogSize()
 }
 
-func (v *invariants) numberEntry(t *rapid.T, index uint64, s *ledger.Statement) {
+func (v *invariants) numberEntry(t simtest.TB, index uint64, s *ledger.Statement) {
 	if v.numbers[s.Stream] == nil {
 		v.numbers[s.Stream] = make(map[uint64]uint64)
 	}
@@ -184,7 +181,7 @@ func (v *invariants) numberEntry(t *rapid.T, index uint64, s *ledger.Statement) 
 
 // numbersOnce: the mark is the greatest number admitted, and what was not admitted up to
 // it is exactly what the gap rows say. (That none was admitted twice: numberEntry.)
-func (v *invariants) numbersOnce(t *rapid.T, all rows) {
+func (v *invariants) numbersOnce(t simtest.TB, all rows) {
 	missing := make(map[crypto.ID]uint64)
 	count := make(map[crypto.ID]uint64)
 	for _, gap := range family(t, all, record.FamilyGap, record.ParseGap) {
@@ -212,7 +209,7 @@ func (v *invariants) numbersOnce(t *rapid.T, all rows) {
 
 // quotasKept: in no block more statements or bytes of one bridge or organisation were
 // looked at than the parameters in force allow.
-func (v *invariants) quotasKept(t *rapid.T, all rows, b *simtest.Block) {
+func (v *invariants) quotasKept(t simtest.TB, all rows, b *simtest.Block) {
 	limits, _ := inForce(family(t, all, record.FamilyParameters, record.ParseParameters), crypto.ID{}, b.Height)
 	bridges := family(t, all, record.FamilyBridge, record.ParseBridge)
 	type use struct{ statements, bytes uint64 }
@@ -240,7 +237,7 @@ func (v *invariants) quotasKept(t *rapid.T, all rows, b *simtest.Block) {
 	}
 }
 
-func (v *invariants) operationEntry(t *rapid.T, index uint64, o *ledger.Operation) {
+func (v *invariants) operationEntry(t simtest.TB, index uint64, o *ledger.Operation) {
 	if other, twice := v.operations[o.Digest()]; twice {
 		t.Fatalf("no operation applied twice: %v stands in entries %d and %d", o.Body.Kind(), other, index)
 	}
@@ -249,7 +246,7 @@ func (v *invariants) operationEntry(t *rapid.T, index uint64, o *ledger.Operatio
 
 // operationsOnce: the operation rows are those of the operations in the log, and the
 // block rows hold all entries, each once.
-func (v *invariants) operationsOnce(t *rapid.T, all rows) {
+func (v *invariants) operationsOnce(t simtest.TB, all rows) {
 	blocks := family(t, all, record.FamilyBlock, record.ParseBlock)
 	next := uint64(0)
 	for _, b := range blocks {
@@ -266,7 +263,7 @@ func (v *invariants) operationsOnce(t *rapid.T, all rows) {
 		t.Fatalf("no operation applied twice: %d operation rows, %d operations in the log", len(operations), len(v.operations))
 	}
 	for digest, index := range v.operations {
-		if row, err := record.ParseOperation(all[record.OperationRow(digest)]); err != nil || row.Index != index {
+		if row, err := record.ParseOperation(all.values[record.OperationRow(digest)]); err != nil || row.Index != index {
 			t.Fatalf("no operation applied twice: the operation at entry %d has the row %+v (%v)", index, row, err)
 		}
 	}
@@ -274,7 +271,7 @@ func (v *invariants) operationsOnce(t *rapid.T, all rows) {
 
 // oneCurrentKey: a device has one key that is neither closed nor closing, or a keyless
 // row and none.
-func (v *invariants) oneCurrentKey(t *rapid.T, all rows) {
+func (v *invariants) oneCurrentKey(t simtest.TB, all rows) {
 	current := make(map[crypto.ID]int)
 	for _, key := range family(t, all, record.FamilyKey, record.ParseKey) {
 		if key.row.Closes == 0 {
@@ -283,7 +280,7 @@ func (v *invariants) oneCurrentKey(t *rapid.T, all rows) {
 	}
 	for _, device := range family(t, all, record.FamilyDevice, record.ParseDevice) {
 		id := record.IDOf(device.k)
-		keyless := all[record.KeylessRow(id)] != nil
+		keyless := all.values[record.KeylessRow(id)] != nil
 		if keyless && current[id] != 0 || !keyless && current[id] != 1 {
 			t.Fatalf("one current key: device %v has %d, keyless %v", id, current[id], keyless)
 		}
@@ -292,13 +289,13 @@ func (v *invariants) oneCurrentKey(t *rapid.T, all rows) {
 
 // consortiumActs: there are members, each with enough keys to act, and where there were
 // validators there still are, of members.
-func (v *invariants) consortiumActs(t *rapid.T, all rows) {
+func (v *invariants) consortiumActs(t simtest.TB, all rows) {
 	organisations := family(t, all, record.FamilyOrganisation, record.ParseOrganisation)
 	sets := family(t, all, record.FamilyValidatorSet, record.ParseValidatorSet)
 	members, _ := inForce(family(t, all, record.FamilyMembers, record.ParseMembers), crypto.ID{}, v.c.Height+1)
 	keys := family(t, all, record.FamilyKey, record.ParseKey)
 	if len(members.Organisations) == 0 {
-		t.Fatal("the consortium acts: there are no members left")
+		t.Fatalf("the consortium acts: there are no members left")
 	}
 	for _, id := range members.Organisations {
 		o, found := inForce(organisations, id, v.c.Height+1)
@@ -324,7 +321,7 @@ func (v *invariants) consortiumActs(t *rapid.T, all rows) {
 }
 
 // grantsOfOwners: who gave a grant owned all its readings in that block.
-func (v *invariants) grantsOfOwners(t *rapid.T, all rows) {
+func (v *invariants) grantsOfOwners(t simtest.TB, all rows) {
 	owners := family(t, all, record.FamilyOwner, record.ParseOwner)
 	divided := family(t, all, record.FamilyParts, record.ParseParts)
 	for _, g := range family(t, all, record.FamilyGrant, record.ParseGrant) {

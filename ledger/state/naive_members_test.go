@@ -106,11 +106,13 @@ func (n *naive) approve(a act, b ledger.Approve) ledger.Code {
 func (n *naive) agree(a act, p *naiveProposal) ledger.Code {
 	inner := act{actor: p.proposer, body: p.body, made: p.id}
 	need, code := n.whoMustAgree(inner)
+	if code != ledger.CodeOK {
+		n.seen(p.body.Kind(), code)
+		return code
+	}
 	members, _ := n.members.at(n.height + 1)
 	before := p.approved[a.actor]
 	switch {
-	case code != ledger.CodeOK:
-		return code
 	case !slices.Contains(need.all, a.actor) && !(need.vote && slices.Contains(members, a.actor)):
 		return ledger.CodeNotMember
 	case slices.ContainsFunc(before, func(r record.Approval) bool { return r.Key == a.kid }):
@@ -122,12 +124,13 @@ func (n *naive) agree(a act, p *naiveProposal) ledger.Code {
 	if !n.decided(p, need, members) {
 		return ledger.CodeOK
 	}
-	if code := n.apply(inner); code != ledger.CodeOK {
+	code = n.apply(inner)
+	n.seen(p.body.Kind(), code)
+	if code != ledger.CodeOK {
 		p.approved[a.actor] = before
 		return code
 	}
 	p.applied = n.height
-	n.applied[p.body.Kind()]++
 	return ledger.CodeOK
 }
 

@@ -35,15 +35,16 @@ func (n *naive) operation(o *ledger.Operation) ledger.Code {
 	case o.NotAfter > n.now()+int64(n.parameter(ledger.ParameterNotAfter)):
 		return ledger.CodeNotAfterTooFar
 	}
-	if code := n.innerSignatures(o.Body); code != ledger.CodeOK {
-		return code
+	code := n.innerSignatures(o.Body)
+	if code == ledger.CodeOK {
+		code = n.direct(act{o.Actor, o.Body, crypto.ID(digest[:16]), o.KeyID()})
 	}
-	if code := n.direct(act{o.Actor, o.Body, crypto.ID(digest[:16]), o.KeyID()}); code != ledger.CodeOK {
+	n.seen(o.Body.Kind(), code)
+	if code != ledger.CodeOK {
 		return code
 	}
 	n.done[digest] = record.Operation{Height: n.height, Index: uint64(len(n.log))}
 	n.log = append(n.log, o.Bytes())
-	n.applied[o.Body.Kind()]++
 	return ledger.CodeOK
 }
 

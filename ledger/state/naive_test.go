@@ -42,7 +42,7 @@ type naive struct {
 	signers map[crypto.ID]naiveSigner
 	used    map[crypto.ID]naiveUse // by bridges and organisations
 
-	applied map[ledger.Kind]int // how often an operation was, by kind: for the test's coverage
+	seen func(ledger.Kind, ledger.Code) // is told what became of operations, proposed ones too
 }
 
 type naiveParameters map[ledger.ParameterID]uint64
@@ -164,10 +164,10 @@ func (h *history[T]) set(from uint64, is T) {
 	*h = append(list, changed[T]{from, is})
 }
 
-func newNaive(chain string, genesis *ledger.Genesis, entry []byte, time int64, applied map[ledger.Kind]int) *naive {
+func newNaive(chain string, genesis *ledger.Genesis, entry []byte, time int64, seen func(ledger.Kind, ledger.Code)) *naive {
 	n := &naive{
 		chain:         chain,
-		applied:       applied,
+		seen:          seen,
 		organisations: make(map[crypto.ID]*naiveOrganisation),
 		devices:       make(map[crypto.ID]*naiveDevice),
 		bridges:       make(map[crypto.ID]*naiveBridge),
