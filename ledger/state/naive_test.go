@@ -48,7 +48,6 @@ type naive struct {
 type naiveParameters map[ledger.ParameterID]uint64
 
 type naiveOrganisation struct {
-	since  uint64 // height of its first row
 	is     history[record.Organisation]
 	admins history[[]crypto.KeyID]
 }
