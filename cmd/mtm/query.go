@@ -94,6 +94,7 @@ var subjects = []subject{
 	{"inputs", "What a derived stream was computed from", "--stream mean", "stream", false, children(record.FamilyDerived, 0, false)},
 	{"uses", "What was computed from a stream", "--stream cpu", "stream", false, children(record.FamilyUse, 0, false)},
 	{"evidence", "Evidence of two statements for one number", "--device press-3", "device", false, children(record.FamilyEvidence, 0, false)},
+	{"proposals", "Everything that was ever proposed, open and decided", "", "", false, every(record.FamilyProposal)},
 	{"approvals", "Who approved a proposal, with which keys", "--id ID", "id", false, children(record.FamilyApproval, 0, false)},
 	{"proposal", "What a proposal says and what became of it", "--id ID", "id", false, row(func(id crypto.ID) [33]byte { return record.ProposalRow(id) })},
 }
@@ -228,28 +229,33 @@ func (a *asking) resolve(m *testnet.Manifest, flag string) (crypto.ID, error) {
 
 // run asks, verifies every page and prints what is proven.
 func (a *asking) run(cmd *cobra.Command, request func(*testnet.Manifest) (client.AnswerRequest, error)) error {
-	root, err := a.root()
-	if err != nil {
-		return err
-	}
-	m, c, done, err := a.connect(cmd.Context())
-	if err != nil {
-		return err
-	}
-	defer done()
-	q, err := request(m)
-	if err != nil {
-		return err
-	}
-	asker, ok := c.(answerClient)
-	if !ok {
-		return fmt.Errorf("this client can't ask for answers")
-	}
-	pages, err := a.pages(cmd.Context(), asker, q, root)
+	pages, err := a.read(cmd, request)
 	if err != nil {
 		return err
 	}
 	return a.print(cmd, pages)
+}
+
+// read asks and verifies every page.
+func (a *asking) read(cmd *cobra.Command, request func(*testnet.Manifest) (client.AnswerRequest, error)) ([]*proof.Answered, error) {
+	root, err := a.root()
+	if err != nil {
+		return nil, err
+	}
+	m, c, done, err := a.connect(cmd.Context())
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	q, err := request(m)
+	if err != nil {
+		return nil, err
+	}
+	asker, ok := c.(answerClient)
+	if !ok {
+		return nil, fmt.Errorf("this client can't ask for answers")
+	}
+	return a.pages(cmd.Context(), asker, q, root)
 }
 
 func (a *asking) root() (proof.TrustRoot, error) {

@@ -17,7 +17,7 @@ import (
 )
 
 func newVote() *cobra.Command {
-	return group("vote", "Decide together: propose, approve, show", newVotePropose(), newVoteApprove(), newVoteShow())
+	return group("vote", "Decide together: propose, approve, list, show", newVotePropose(), newVoteApprove(), newVoteList(), newVoteShow())
 }
 
 func newVotePropose() *cobra.Command {
@@ -86,7 +86,7 @@ type shownProposal struct {
 	Expires   time.Time    `json:"expires"`
 	Status    string       `json:"status"` // open, expired or applied
 	Decided   uint64       `json:"decided_height,omitempty"`
-	Approvals []approvedBy `json:"approvals"`
+	Approvals []approvedBy `json:"approvals,omitempty"` // every proposal has some; left out in a list
 	AsOf      uint64       `json:"as_of_height"`
 }
 
@@ -145,23 +145,8 @@ func (s *session) showProposal(id crypto.ID) (p shownProposal, err error) {
 	if err != nil {
 		return p, err
 	}
-	p = shownProposal{
-		Proposal: id, Proposer: row.Proposer, Expires: time.Unix(row.Expires, 0).UTC(), Status: "open", Decided: row.Decided,
-		Approvals: []approvedBy{}, AsOf: out.AsOfHeight,
-	}
-	body, err := ledger.ParseBody(row.Body)
-	if err != nil {
+	if p, err = shown(id, row, out); err != nil {
 		return p, err
-	}
-	p.Operation = body.Kind().String()
-	if p.Body, err = plain(body); err != nil {
-		return p, err
-	}
-	switch {
-	case row.Status == record.ProposalApplied:
-		p.Status = "applied"
-	case row.Expires*1e6 < int64(out.HeaderTime):
-		p.Status = "expired"
 	}
 	for _, r := range out.Results[1].Rows {
 		list, err := record.ParseApprovals(r.Value)
@@ -173,6 +158,33 @@ func (s *session) showProposal(id crypto.ID) (p shownProposal, err error) {
 		}
 	}
 	return p, nil
+}
+
+// The statuses of a proposal that are shown.
+const (
+	statusOpen    = "open"
+	statusExpired = "expired"
+	statusApplied = "applied"
+)
+
+// shown is a proposal in words, as of an answer, without the approvals.
+func shown(id crypto.ID, row record.Proposal, out *proof.Answered) (p shownProposal, err error) {
+	body, err := ledger.ParseBody(row.Body)
+	if err != nil {
+		return p, err
+	}
+	p = shownProposal{
+		Proposal: id, Operation: body.Kind().String(), Proposer: row.Proposer, Expires: time.Unix(row.Expires, 0).UTC(),
+		Status: statusOpen, Decided: row.Decided, AsOf: out.AsOfHeight,
+	}
+	switch {
+	case row.Status == record.ProposalApplied:
+		p.Status = statusApplied
+	case row.Expires < int64(out.HeaderTime)/1e6:
+		p.Status = statusExpired
+	}
+	p.Body, err = plain(body)
+	return p, err
 }
 
 // plain is the body as JSON has it, without the signed messages in it.
