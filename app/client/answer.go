@@ -15,6 +15,9 @@ type (
 	Pin           = query.Pin
 )
 
+// MaxQuestions bounds the questions of one request.
+const MaxQuestions = query.MaxQuestions
+
 // Answer returns an answer file (docs/spec/answer.md) that proves rows, their
 // absence, whole lists, log entries or a cover. The caller verifies it with
 // package proof; a long list or cover comes in pages, of which each says what it

@@ -1,10 +1,10 @@
-// Command mtm-verify checks MTM Ledger certificates and answers offline.
+// Command mtm-verify checks MTM Ledger certificates, answers and lineages offline.
 //
 //	mtm-verify FILE... --trust ROOT [--min-height H] [--max-age D [--now TIME]] [--json]
 //
 // It needs the files, a trust root and nothing else: no network, no node.
 // It exits with 0 if the file is accepted, 1 if it is refused and 2 if it
-// could not be checked. Several files are the pages of one list or cover. See docs/spec/certificate.md and docs/spec/answer.md.
+// could not be checked. Several files are the pages of one list or cover. See certificate.md, answer.md and lineage.md in docs/spec.
 package main
 
 import (
@@ -26,13 +26,13 @@ const (
 	exitUsage    = 2
 )
 
-const usage = `mtm-verify checks an MTM Ledger certificate or answer offline.
+const usage = `mtm-verify checks an MTM Ledger certificate, answer or lineage offline.
 
 Usage:
   mtm-verify FILE... --trust ROOT [--min-height H] [--max-age D [--now TIME]] [--json]
 
-FILE is a certificate (.mtmcert) or an answer (.mtmanswer). Several are answers that
-are the pages of one list or cover, in order: a page that is missing or stands in
+FILE is a certificate (.mtmcert), an answer (.mtmanswer) or a lineage (.mtmlineage).
+Several are answers that are the pages of one list or cover, in order: a page that is missing or stands in
 another place is refused. What the answer is an answer to is printed with it: compare
 that with what you asked. ROOT is the trust root that you pinned: a JSON
 file with the ledger's chain id and a validator set, which you got from someone
@@ -160,7 +160,7 @@ func load(o options) ([][]byte, proof.TrustRoot, error) {
 	}
 	files := make([][]byte, len(o.files))
 	for i, name := range o.files {
-		if files[i], err = readFile(name, max(proof.MaxSize, proof.MaxAnswer)); err != nil {
+		if files[i], err = readFile(name, proof.MaxFile); err != nil {
 			return nil, root, err
 		}
 	}

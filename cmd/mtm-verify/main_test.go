@@ -21,17 +21,18 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"mtm-verify": main})
 }
 
-// vector is a case of testdata/vectors/certificate.json or answer.json.
+// vector is a case of testdata/vectors/certificate.json, answer.json or lineage.json.
 type vector struct {
 	Name        string          `json:"name"`
 	Trust       proof.TrustRoot `json:"trust"`
 	Certificate []byte          `json:"certificate"`
 	Answer      []byte          `json:"answer"`
+	Lineage     []byte          `json:"lineage"`
 	Check       proof.Check     `json:"check"`
 }
 
 // bytes returns the file.
-func (v vector) bytes() []byte { return slices.Concat(v.Certificate, v.Answer) }
+func (v vector) bytes() []byte { return slices.Concat(v.Certificate, v.Answer, v.Lineage) }
 
 func vectors(t testing.TB) []vector { return vectorsOf(t, "certificate.json") }
 
@@ -52,24 +53,28 @@ func vectorsOf(t testing.TB, file string) []vector {
 }
 
 // setup writes the vectors that the scripts name into the work folder:
-// NAME.mtmcert or NAME.mtmanswer, and NAME.json, spaces in names as dashes.
-func setup(certificates, answers []vector) func(env *testscript.Env) error {
+// NAME.mtmcert, .mtmanswer or .mtmlineage, and NAME.json, spaces in names as dashes.
+func setup(certificates, answers, lineages []vector) func(env *testscript.Env) error {
 	wanted := map[string]bool{"statement": true, "one step": true, "trailing byte": true, "changed byte": true,
 		"too little power": true, "root of strangers": true, "not a certificate": true}
 	for _, name := range []string{"rows and cover", "entries only", "first page", "second page", "last page", "second page, later",
 		"second page, forked", "first part of a cover", "second part of a cover", "last part of a cover", "two of four",
-		"another ledger's validators"} {
+		"another ledger's validators", "inputs", "both, cut by the depth", "circle of uses", "another root", "branch cut", "edge left out",
+		"answer with a trailing byte", "malformed use"} {
 		wanted[name] = true
 	}
 	kept := func(file string) string { return strings.NewReplacer(" ", "-", ",", "", "'", "").Replace(file) }
 	return func(env *testscript.Env) error {
-		for _, v := range slices.Concat(certificates, answers) {
+		for _, v := range slices.Concat(certificates, answers, lineages) {
 			if !wanted[v.Name] {
 				continue
 			}
 			name, ending := filepath.Join(env.WorkDir, kept(v.Name)), ".mtmcert"
 			if v.Answer != nil {
 				ending = ".mtmanswer"
+			}
+			if v.Lineage != nil {
+				ending = ".mtmlineage"
 			}
 			err := errors.Join(os.WriteFile(name+ending, v.bytes(), 0o600),
 				os.WriteFile(name+".json", v.Trust.Encode(), 0o600))
@@ -82,14 +87,14 @@ func setup(certificates, answers []vector) func(env *testscript.Env) error {
 }
 
 func TestScripts(t *testing.T) {
-	testscript.Run(t, testscript.Params{Dir: "testdata/script", Setup: setup(vectors(t), vectorsOf(t, "answer.json"))})
+	testscript.Run(t, testscript.Params{Dir: "testdata/script", Setup: setup(vectors(t), vectorsOf(t, "answer.json"), vectorsOf(t, "lineage.json"))})
 }
 
 // TestVectors runs the command on every vector and compares the exit code and
 // the named check.
 func TestVectors(t *testing.T) {
 	dir := t.TempDir()
-	for _, v := range slices.Concat(vectors(t), vectorsOf(t, "answer.json")) {
+	for _, v := range slices.Concat(vectors(t), vectorsOf(t, "answer.json"), vectorsOf(t, "lineage.json")) {
 		file, trust := filepath.Join(dir, "c.mtmcert"), filepath.Join(dir, "root.json")
 		err := errors.Join(os.WriteFile(file, v.bytes(), 0o600), os.WriteFile(trust, v.Trust.Encode(), 0o600))
 		if err != nil {
@@ -107,8 +112,8 @@ func TestVectors(t *testing.T) {
 		if got != want {
 			t.Errorf("%s: exit code %d, want %d: %s", v.Name, got, want, stderr.String())
 		}
-		if v.Answer != nil && !proof.IsAnswer(v.Answer) {
-			continue // checked as a certificate, by how it begins
+		if v.Answer != nil && !proof.IsAnswer(v.Answer) || v.Lineage != nil && !proof.IsLineage(v.Lineage) {
+			continue // checked as something else, by how it begins
 		}
 		if got == exitRefused && !strings.HasPrefix(stderr.String(), "refused: "+string(v.Check)+": ") {
 			t.Errorf("%s: want check %s: %s", v.Name, v.Check, stderr.String())

@@ -34,6 +34,7 @@ type asking struct {
 	first, last uint64
 	entries     []uint
 	patience    time.Duration
+	file        []byte // of the last answer
 }
 
 // subject is one thing that can be asked about.
@@ -295,6 +296,7 @@ func (a *asking) asker(c answerClient, root proof.TrustRoot) (asker, error) {
 			return nil, err
 		}
 		kept++
+		a.file = file
 		return page, a.keep(file, kept-1)
 	}, nil
 }

@@ -20,8 +20,8 @@ func newVerify() *cobra.Command {
 		fresh  freshFlags
 	)
 	cmd := &cobra.Command{
-		Use: "verify FILE...", Short: "Check a certificate or an answer offline against a trust root",
-		Long: `Checks a certificate (.mtmcert) or an answer (.mtmanswer) offline: nothing but the file and the trust root is read.
+		Use: "verify FILE...", Short: "Check a certificate, an answer or a lineage offline against a trust root",
+		Long: `Checks a certificate (.mtmcert), an answer (.mtmanswer) or a lineage (.mtmlineage) offline: nothing but the file and the trust root is read.
 Several files are answers that are the pages of one list or cover, in order: a page that is missing is refused.
 What is proven was true as of a height, and an old file is as sound as a new one: --min-height and --max-age refuse what is older.
 mtm-verify does the same as a small program of its own.`,
@@ -113,7 +113,7 @@ func verifyFiles(names []string, trust string) (proof.Proven, error) {
 	}
 	files := make([][]byte, len(names))
 	for i, name := range names {
-		if files[i], err = readAtMost(name, max(proof.MaxSize, proof.MaxAnswer)); err != nil {
+		if files[i], err = readAtMost(name, proof.MaxFile); err != nil {
 			return nil, err
 		}
 	}

@@ -13,6 +13,7 @@ import mtm_certificate as certificate
 import mtm_ed25519 as ed25519
 import mtm_formats as f
 import mtm_light as light
+import mtm_lineage as lineage
 import mtm_merkle as merkle
 
 DIRECTORY = sys.argv[1] if len(sys.argv) > 1 else os.path.join(
@@ -518,9 +519,15 @@ def check_answers():
         check(where, lambda: verdict(v, v["answer"], answer.verify, comparable))
 
 
+def check_lineages():
+    for where, v in each(load("lineage.json")["cases"], "lineage"):
+        check(where, lambda: verdict(v, v["lineage"], lineage.verify, lambda got, want: (got, want)))
+
+
 def main():
     for run in (check_encoding, check_identifiers, check_signatures, check_statements, check_acknowledgements, check_transactions,
-                check_operations, check_log, check_records, check_light, check_certificates, check_answers):
+                check_operations, check_log, check_records, check_light, check_certificates, check_answers,
+                check_lineages):
         run()
     for name in sorted(os.listdir(DIRECTORY)):
         if name.endswith(".json") and name not in used:

@@ -28,11 +28,13 @@ import (
 type question struct {
 	kind  string
 	data  []byte
-	trust []byte // of a certificate or an answer
+	trust []byte // of a proof
 }
 
 // sealed tells whether the input ends with a checksum and needs a trust root.
-func (q question) sealed() bool { return q.kind == "certificate" || q.kind == "answer" }
+func (q question) sealed() bool {
+	return q.kind == "certificate" || q.kind == "answer" || q.kind == "lineage"
+}
 
 func (q question) String() string {
 	s := fmt.Sprintf("%s %x", q.kind, q.data)
@@ -66,7 +68,7 @@ func (q question) answer() string {
 		if _, err := proof.ParseTrustRoot(q.data); err != nil {
 			return "trust"
 		}
-	case "certificate", "answer":
+	case "certificate", "answer", "lineage":
 		if err = q.verify(); err != nil {
 			return err.Error()
 		}
@@ -82,9 +84,12 @@ func (q question) verify() error {
 	if err != nil {
 		return errors.New(string(proof.CheckTrust))
 	}
-	if q.kind == "answer" {
+	switch q.kind {
+	case "answer":
 		_, err = proof.VerifyAnswer(q.data, root)
-	} else {
+	case "lineage":
+		_, err = proof.VerifyLineage(q.data, root)
+	default:
 		_, err = proof.Verify(q.data, root)
 	}
 	var refusal *proof.Refusal
@@ -146,19 +151,19 @@ func seeds(t *testing.T) (seeds []question) {
 	for _, v := range append(records.Partial, records.Malformed...) {
 		add("partial", v.Bytes)
 	}
-	for _, kind := range []string{"certificate", "answer"} {
+	for _, kind := range []string{"certificate", "answer", "lineage"} {
 		var file struct {
 			Cases []struct {
-				Trust               json.RawMessage
-				Certificate, Answer []byte
+				Trust                        json.RawMessage
+				Certificate, Answer, Lineage []byte
 			}
 		}
 		vectors(t, kind+".json", &file)
 		for _, v := range file.Cases {
-			seeds = append(seeds, question{kind, slices.Concat(v.Certificate, v.Answer), v.Trust})
-			if kind == "certificate" {
-				seeds = append(seeds, trustRoots(v.Trust)...)
-			}
+			seeds = append(seeds, question{kind, slices.Concat(v.Certificate, v.Answer, v.Lineage), v.Trust})
+		}
+		if kind == "certificate" {
+			seeds = append(seeds, trustRoots(file.Cases[0].Trust)...)
 		}
 	}
 	return seeds
@@ -175,7 +180,7 @@ func trustRoots(file []byte) (out []question) {
 	return out
 }
 
-// mutate changes a few places of the input. A certificate or an answer is sealed again, or the checksum would always be the
+// mutate changes a few places of the input. A proof is sealed again, or the checksum would always be the
 // reason; and half of them change in what they say, not in their bytes, or the shape nearly always would be.
 func (q question) mutate(r *rand.Rand) question {
 	b := bytes.Clone(q.data)
@@ -241,8 +246,10 @@ func mutateItem(v any, r *rand.Rand) any {
 	case uint64:
 		return []uint64{v + 1, v - 1, 0, 1, v ^ 1<<r.IntN(64), math.MaxInt64}[r.IntN(6)]
 	case []byte:
-		if len(v) > 0 && v[0]&0xe0 == 0x80 && r.IntN(2) == 0 { // an array in bytes: a partial tree
-			if changed, ok := mutateArray(v, r); ok {
+		if len(v) > 0 && v[0]&0xe0 == 0x80 && r.IntN(4) > 0 { // an array in bytes: a partial tree, or the answer in a lineage
+			if changed, ok := mutateArray(v, r); ok && proof.IsAnswer(v) {
+				return sealAgain(changed)
+			} else if ok {
 				return changed
 			}
 		}

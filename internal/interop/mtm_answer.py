@@ -58,7 +58,8 @@ def _parse(data):
     """Checks 2 and 3."""
     light.check_frame(data, MAGIC, LIMIT)
     try:
-        _, _, queries, cover, log, records, block, steps, _ = array(decode(data), (9,), "the answer")
+        _, _, queries, cover, log, records, block, steps, checksum = array(decode(data), (9,), "the answer")
+        octets(checksum, 32, "the checksum")
         queries = [_query(q) for q in list_of(queries, 4096, "the queries")]
         if array(cover, (0, 3), "the cover"):
             octets(cover[0], 16, "the stream")
@@ -194,6 +195,11 @@ def verify(data, trust):
     """Checks the answer `data` against the trust root (JSON text as bytes). Returns what `mtm-verify --json` reports, but for
     the words that it finds for rows and bodies: `results` has kind, from, to and the rows as key and value. Otherwise raises
     ProofRefused."""
+    return verify_results(data, trust)[0]
+
+
+def verify_results(data, trust):
+    """As verify; with the results as (query, rows)."""
     chain, pinned = light.parse_trust(trust)
     queries, cover, (size, entries, path), records, block, steps = _parse(data)
     for e in entries:
@@ -219,7 +225,7 @@ def verify(data, trust):
         finding["cover"] = covered
     if entries:
         finding["entries"] = [_entry(e) for e in entries]
-    return finding
+    return finding, list(zip(queries, results))
 
 
 def _result(kind, lo, hi, rows):

@@ -14,7 +14,8 @@ def _parse(data):
     """Checks 2 to 4; returns elements 2 to 7."""
     light.check_frame(data, MAGIC, 4194304)
     try:
-        _, _, claim, entry, place, records, block, steps, _ = array(decode(data), (9,), "the certificate")
+        _, _, claim, entry, place, records, block, steps, checksum = array(decode(data), (9,), "the certificate")
+        octets(checksum, 32, "the checksum")
         stream, first, last = array(claim, (3,), "the claim")
         octets(stream, 16, "the stream")
         uint(first, "first")

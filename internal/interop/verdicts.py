@@ -8,6 +8,7 @@ import mtm_answer as answer
 import mtm_certificate as certificate
 import mtm_formats as f
 import mtm_light as light
+import mtm_lineage as lineage
 import mtm_merkle as merkle
 
 KINDS = {
@@ -20,6 +21,7 @@ KINDS = {
     "partial": merkle.PartialTree,
     "certificate": certificate.verify,
     "answer": answer.verify,
+    "lineage": lineage.verify,
     "trust": light.parse_trust,
 }
 

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""verify.py FILE --trust ROOT [--json]: checks a certificate or an answer offline. Exit code 0: accepted, 1: refused,
-2: usage."""
+"""verify.py FILE --trust ROOT [--json]: checks a certificate, an answer or a lineage offline. Exit code 0:
+accepted, 1: refused, 2: usage."""
 
 import argparse
 import json
@@ -8,12 +8,15 @@ import sys
 
 import mtm_answer
 import mtm_certificate
+import mtm_lineage
 from mtm_light import ProofRefused
 
 WORDS = {
     mtm_certificate: "accepted: readings {first} to {last} of stream {stream}, committed at height {committed_height}, "
                      "{committed_time}; ",
     mtm_answer: "accepted: an answer as of height {as_of_height}, {header_time}; ",
+    mtm_lineage: "accepted: the lineage of reading {number} of stream {stream}, {edges} edges, complete: {complete}, as of height "
+                 "{as_of_height}, {header_time}; ",
 }
 
 
@@ -30,13 +33,14 @@ def main():
     args = parser.parse_args()
     try:
         with open(args.file, "rb") as f:
-            data = f.read(mtm_answer.LIMIT + 1)
+            data = f.read(mtm_lineage.LIMIT + 1)
         with open(args.trust, "rb") as f:
             trust = f.read(1048576 + 1)
     except OSError as e:
         print(e, file=sys.stderr)
         return 2
-    kind = mtm_answer if data.startswith(mtm_answer.MAGIC[:-1]) else mtm_certificate
+    kinds = [k for k in (mtm_answer, mtm_lineage) if data.startswith(k.MAGIC[:-1])]
+    kind = kinds[0] if kinds else mtm_certificate
     try:
         finding = kind.verify(data, trust)
     except ProofRefused as e:

@@ -22,11 +22,16 @@ func (out *Answered) Fields() Fields {
 	if len(out.Entries) > 0 {
 		f = append(f, Field{"entries", out.Entries})
 	}
-	return append(f, Fields{
+	return append(f, out.signedFields()...)
+}
+
+// signedFields say what was signed, and by how many.
+func (out *Answered) signedFields() Fields {
+	return Fields{
 		{"log_size", out.LogSize}, {"app_hash", HexDigest(out.AppHash)},
 		{"validators", out.Validators}, {"validators_signed", out.Signed}, {"power", out.TotalPower},
 		{"power_signed", out.Power}, {"validator_set_changes", out.Changes}, {"assumption", out.Assumption},
-	}...)
+	}
 }
 
 // MarshalJSON writes what was asked, and the rows.

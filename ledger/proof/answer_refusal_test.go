@@ -129,6 +129,7 @@ func misshapenAnswers() []answerVariant {
 		{name: "truncated", why: "the last byte is missing", check: CheckChecksum, file: func(b []byte) []byte { return b[:len(b)-1] }},
 		{name: "trailing byte", why: "after the end", check: CheckChecksum, file: func(b []byte) []byte { return append(b, 0) }},
 		{name: "trailing element", why: "before the checksum", check: CheckShape, file: insertBeforeChecksum},
+		{name: "longer checksum", why: "its element has two bytes more, which look like its head", check: CheckShape, file: longerChecksum},
 		{name: "changed byte", why: "in the middle", check: CheckChecksum, file: func(b []byte) []byte {
 			b[len(b)/2] ^= 1
 			return b

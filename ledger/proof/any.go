@@ -2,8 +2,8 @@ package proof
 
 import "encoding/json"
 
-// Proven is what a file proves, a [*Finding] or an [*Answered], or several do,
-// [*Joined]. Its text is for people; json.Marshal writes it as an object.
+// Proven is what a file proves, a [*Finding], an [*Answered] or a [*ProvenLineage],
+// or several do, [*Joined]. Its text is for people; json.Marshal writes it as an object.
 type Proven interface {
 	String() string
 	// AsOf returns the height of the last block of the proven state, and the time
@@ -17,13 +17,20 @@ func (f *Finding) AsOf() (uint64, Micros) { return f.AsOfHeight, f.HeaderTime }
 // AsOf implements [Proven].
 func (out *Answered) AsOf() (uint64, Micros) { return out.AsOfHeight, out.HeaderTime }
 
-// VerifyAny checks a certificate or an answer, by how the file begins. The error
+// VerifyAny checks a certificate, an answer or a lineage, by how the file begins. The error
 // is a [*Refusal].
 func VerifyAny(file []byte, root TrustRoot) (Proven, error) {
 	if IsAnswer(file) {
 		out, err := VerifyAnswer(file, root)
 		if err != nil {
 			return nil, err // not a nil pointer in an interface
+		}
+		return out, nil
+	}
+	if IsLineage(file) {
+		out, err := VerifyLineage(file, root)
+		if err != nil {
+			return nil, err
 		}
 		return out, nil
 	}

@@ -13,6 +13,11 @@
 // What is accepted is proven under one assumption, which every [Finding]
 // repeats: [Assumption].
 //
+// An answer (docs/spec/answer.md, [VerifyAnswer]) proves rows, their absence, whole
+// lists, log entries and covers in the same way, and a lineage
+// (docs/spec/lineage.md, [VerifyLineage]) a walk of such questions. [VerifyAny] tells
+// them apart by how they begin, and a [Freshness] demands a recent state.
+//
 // The package hashes headers, votes and validator sets of CometBFT v0.40 by
 // itself. It imports neither CometBFT nor the ledger's transition rules, so that
 // a reader can hold all that an acceptance rests on in the head.

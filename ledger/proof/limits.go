@@ -38,6 +38,10 @@ const (
 	MaxAnswerPath = 1 << 17
 	// MaxPages bounds the files that are joined to one list or cover.
 	MaxPages = 1_000
+	// MaxLineage bounds a lineage file, in bytes: an answer and the question.
+	MaxLineage = MaxAnswer + 128
+	// MaxFile bounds the file of any proof, in bytes.
+	MaxFile = MaxLineage
 	// MaxTrustRoot bounds a trust root file, in bytes.
 	MaxTrustRoot = 1 << 20
 )

@@ -225,6 +225,9 @@ func (w *lineageWalk) derived(s lineageStep, row Row) (bool, error) {
 		return false, fmt.Errorf("row %s: %w", row.Key, err)
 	}
 	statement := Claim{s.span.Stream, record.NumberOf(row.Key), v.Last}
+	if err := checkRanges(statement, v.Inputs); err != nil {
+		return false, fmt.Errorf("row %s: %w", row.Key, err)
+	}
 	if statement.Last < s.span.First {
 		return true, nil
 	}
@@ -244,6 +247,23 @@ func (w *lineageWalk) derived(s lineageStep, row Row) (bool, error) {
 		w.add(s, &LineageEdge{Derived: statement, Input: input, Digest: &digest}, input, false)
 	}
 	return true, nil
+}
+
+var errNoRange = errors.New("numbers that are no range")
+
+// isRange tells whether the numbers are a range.
+func (c Claim) isRange() bool { return c.First >= 1 && c.First <= c.Last }
+
+func checkRanges(statement Claim, inputs []ledger.Input) error {
+	for _, in := range inputs {
+		if !(Claim{in.Stream, in.First, in.Last}).isRange() {
+			return errNoRange
+		}
+	}
+	if !statement.isRange() {
+		return errNoRange
+	}
+	return nil
 }
 
 // expandUses adds the statements that were derived from readings of a range.
@@ -287,10 +307,14 @@ func (w *lineageWalk) usesOf(s lineageStep) error {
 		}
 		for _, row := range results[0].Rows {
 			v, err := record.ParseUse(row.Value)
+			u := lineageUse{Claim{stream, v.First, v.Last}, Claim{v.Stream, v.DerivedFirst, v.DerivedLast}}
+			if err == nil && (!u.input.isRange() || !u.derived.isRange()) {
+				err = errNoRange
+			}
 			if err != nil {
 				return fmt.Errorf("row %s: %w", row.Key, err)
 			}
-			uses = append(uses, lineageUse{Claim{stream, v.First, v.Last}, Claim{v.Stream, v.DerivedFirst, v.DerivedLast}})
+			uses = append(uses, u)
 		}
 		end := results[0].Query.Hi
 		more = end != hi

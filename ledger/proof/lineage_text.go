@@ -57,6 +57,29 @@ func (l *Lineage) MarshalJSON() ([]byte, error) {
 	}...))
 }
 
+// MarshalJSON writes the question, the tree and who signed the state.
+func (l *ProvenLineage) MarshalJSON() ([]byte, error) {
+	f := Fields{
+		{"chain", l.Answer.Chain}, {"stream", l.Stream}, {"number", l.Number}, {"direction", l.Question.Direction}, {"depth", l.Question.Depth},
+		{"as_of_height", l.AsOfHeight}, {"header_time", l.HeaderTime},
+	}
+	if l.Inputs != nil {
+		f = append(f, Field{"inputs", l.Inputs})
+	}
+	if l.Uses != nil {
+		f = append(f, Field{"uses", l.Uses})
+	}
+	f = append(f, Fields{{"edges", l.Edges}, {"answers", l.Answers}, {"complete", len(l.Cut) == 0}, {"cut", l.Cut}}...)
+	return json.Marshal(append(f, l.Answer.signedFields()...))
+}
+
+// String returns the tree and who signed the state.
+func (l *ProvenLineage) String() string {
+	a := l.Answer
+	return fmt.Sprintf("%sledger %s, %d of %d signatures checked, power %d of %d, %d changes of the set since the trust root\n",
+		l.Lineage, a.Chain, a.Signed, a.Validators, a.Power, a.TotalPower, a.Changes)
+}
+
 // String returns the tree for a person to read, in lines.
 func (l *Lineage) String() string {
 	var b strings.Builder

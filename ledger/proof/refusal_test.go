@@ -142,6 +142,7 @@ func fileVariants() []variant {
 		}},
 		{name: "trailing byte", why: "a byte after the end", check: CheckChecksum, file: func(b []byte) []byte { return append(b, 0) }},
 		{name: "trailing byte and resealed", why: "an element after the path", check: CheckShape, file: insertBeforeChecksum},
+		{name: "longer checksum", why: "its element has two bytes more, which look like its head", check: CheckShape, file: longerChecksum},
 		{name: "changed byte", why: "in the statement", check: CheckChecksum, file: func(b []byte) []byte {
 			b[200] ^= 1
 			return b
@@ -181,6 +182,11 @@ func fileVariants() []variant {
 // insertBeforeChecksum puts a null between the path and the checksum.
 func insertBeforeChecksum(b []byte) []byte {
 	return reseal(slices.Insert(b, len(b)-checksumSize, 0xf6))
+}
+
+// longerChecksum makes the last element one of 34 bytes: 58 20, and the checksum.
+func longerChecksum(b []byte) []byte {
+	return reseal(slices.Concat(b[:len(b)-checksumSize], []byte{0x58, 0x22}, b[len(b)-checksumSize:]))
 }
 
 func statementVariants() []variant {
