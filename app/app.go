@@ -15,6 +15,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -48,6 +49,9 @@ type Config struct {
 	Workers int
 	// RetainBlocks is how many blocks CometBFT keeps; 0 all.
 	RetainBlocks uint64
+	// Version of the rules that this program knows; 0 means Version. Tests of an upgrade
+	// set it.
+	Version uint64
 	// Logger; nil drops everything.
 	Logger *slog.Logger
 }
@@ -60,6 +64,7 @@ type App struct {
 	query    *query.Handler
 	verifier *crypto.Verifier
 	retain   uint64
+	version  uint64
 	log      *slog.Logger
 
 	parsed *parsedCache
@@ -88,6 +93,7 @@ func New(c Config) (*App, error) {
 		query:    c.Query,
 		verifier: crypto.NewVerifier(crypto.VerifierConfig{Workers: c.Workers, CacheSize: verifiedCache}),
 		retain:   c.RetainBlocks,
+		version:  cmp.Or(c.Version, Version),
 		log:      c.Logger,
 		parsed:   newParsedCache(parsedBytes),
 		waiting:  make(map[[32]byte][]chan store.Outcome),
@@ -122,7 +128,7 @@ func (a *App) chainID() string {
 // Info tells CometBFT which block was committed last, for it to replay those
 // that are missing.
 func (a *App) Info(context.Context, *abci.RequestInfo) (*abci.ResponseInfo, error) {
-	res := &abci.ResponseInfo{Data: "mtmledger", Version: fmt.Sprint(Version), AppVersion: Version}
+	res := &abci.ResponseInfo{Data: "mtmledger", Version: fmt.Sprint(a.version), AppVersion: a.version}
 	tip := a.st.Tip()
 	if tip == nil || tip.Height == 0 {
 		if tip != nil {

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 
@@ -38,12 +39,26 @@ func checkGenesisValidators(req *abci.RequestInitChain) error {
 	return nil
 }
 
+// ErrVersion says that the ledger's next block has rules that this program doesn't know.
+var ErrVersion = errors.New("app: this program is older than the ledger's rules")
+
+// CheckVersion tells whether this program knows the rules of the block after the last one:
+// an error with [ErrVersion] if not.
+func (a *App) CheckVersion() error {
+	tip := a.st.Tip()
+	if tip == nil {
+		return nil
+	}
+	defer tip.Release()
+	return a.checkVersion(tip, a.nextBlock(tip))
+}
+
 // checkVersion refuses a block whose rules are newer than this program.
-func checkVersion(tip *store.View, blk state.Block) error {
+func (a *App) checkVersion(tip *store.View, blk state.Block) error {
 	p, err := state.ParametersAt(tip, blk.Height)
-	if err == nil && p.AppVersion > Version {
-		err = fmt.Errorf("app: from height %d on the ledger has rules of version %d, this program has %d: upgrade it",
-			blk.Height, p.AppVersion, Version)
+	if err == nil && p.AppVersion > a.version {
+		err = fmt.Errorf("%w: from height %d on they have version %d, this program has %d; upgrade it",
+			ErrVersion, blk.Height, p.AppVersion, a.version)
 	}
 	return err
 }

@@ -113,7 +113,7 @@ func (a *App) FinalizeBlock(_ context.Context, req *abci.RequestFinalizeBlock) (
 		return nil, fmt.Errorf("%w: block %d after %d", errOrder, req.Height, tip.Height)
 	}
 	blk := state.Block{Chain: a.chainID(), Height: tip.Height + 1, Time: req.Time.UnixMicro()}
-	if err := checkVersion(tip, blk); err != nil {
+	if err := a.checkVersion(tip, blk); err != nil {
 		return nil, err
 	}
 	txs := make([]*parsedTx, len(req.Txs))

@@ -89,6 +89,8 @@ type Config struct {
 	Workers int `json:"workers,omitempty"`
 	// CacheBytes bounds the database's block cache; default 64 MiB.
 	CacheBytes int64 `json:"cache_bytes,omitempty"`
+
+	version uint64 // of the rules, app.Config.Version; tests of an upgrade set it
 }
 
 // withDefaults returns c with every zero field set.

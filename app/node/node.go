@@ -35,6 +35,12 @@ var (
 	ErrStopped = errors.New("node: stopped")
 )
 
+// ErrVersion ends a node that doesn't know the rules of the next block.
+var ErrVersion = app.ErrVersion
+
+// outdatedGrace is how long such a node goes on passing blocks and votes to others.
+const outdatedGrace = 5 * time.Second
+
 // Node is a running ledger node.
 type Node struct {
 	cfg Config
@@ -147,12 +153,16 @@ func (n *Node) openApp(chain string) (err error) {
 		Query:        n.queries,
 		Workers:      n.cfg.Workers,
 		RetainBlocks: n.cfg.RetainBlocks,
+		Version:      n.cfg.version,
 		Logger:       n.log,
 	})
 	if err != nil {
 		return err
 	}
 	n.app.SetChain(chain)
+	if err := n.app.CheckVersion(); err != nil {
+		return fmt.Errorf("node: %w", err)
+	}
 	n.clients = app.NewClients(n.app, n.cfg.Workers)
 	return nil
 }
@@ -181,7 +191,7 @@ func (n *Node) newComet(ctx context.Context, doc *types.GenesisDoc) (err error) 
 		func() (*types.GenesisDoc, error) { return doc, nil },
 		n.database,
 		cmtnode.DefaultMetricsProvider(cc.Instrumentation),
-		cometLogger{log: n.log, failed: n.fail},
+		cometLogger{log: n.log, failed: n.consensusFailed},
 	)
 	if err != nil {
 		return fmt.Errorf("node: %w", err)
@@ -220,6 +230,19 @@ func (n *Node) fail(err error) {
 		n.why = err
 		n.end()
 	})
+}
+
+// consensusFailed ends the node because CometBFT's consensus has failed. A node that
+// stands before rules that it doesn't know stays a little longer: it has the block with
+// them, and passes it on to those who need it to stop at the same height.
+func (n *Node) consensusFailed(err error) {
+	old := n.app.CheckVersion()
+	if old == nil {
+		n.fail(err)
+		return
+	}
+	stop := time.AfterFunc(outdatedGrace, func() { n.fail(fmt.Errorf("node: %w", old)) })
+	context.AfterFunc(n.life, func() { stop.Stop() })
 }
 
 // supervise waits for the end: a failure, a stall, Stop, or ctx.

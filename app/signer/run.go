@@ -28,7 +28,13 @@ const (
 // Run signs for the node at an address, on one chain, until ctx ends. It dials for ever:
 // a node that is not there is no error. The error is a bad address or [ErrState].
 func (f *Folder) Run(ctx context.Context, chain, node string, log *slog.Logger) error {
-	return dialer{chain: chain, node: node, key: durable{f.pv, f.dir}, identity: f.identity, log: log}.run(ctx)
+	return Serve(ctx, chain, node, durable{f.pv, f.dir}, f.identity, log)
+}
+
+// Serve is [Folder.Run] with any key, in a device for example, which must see to it itself
+// that it never signs twice. identity is for noise.
+func Serve(ctx context.Context, chain, node string, key types.PrivValidator, identity cmtcrypto.PrivKey, log *slog.Logger) error {
+	return dialer{chain: chain, node: node, key: key, identity: identity, log: log}.run(ctx)
 }
 
 // durable is a key whose state is on disk, its name too, before a signature is given out.

@@ -43,6 +43,9 @@ func newValidatorRun() *cobra.Command {
 			if errors.Is(err, signer.ErrNoSigner) {
 				return withHint(err, "mtm validator signer run --chain %s --node %s", m.Chain, signerOf(cfg.Home))
 			}
+			if errors.Is(err, node.ErrVersion) {
+				return withHint(err, "install the version of mtm that the members agreed on, and start this validator again")
+			}
 			if err != nil {
 				return withHint(err, "is this validator running already? mtm status --home %s", home)
 			}
