@@ -2,9 +2,7 @@ package crypto
 
 import (
 	"crypto/sha256"
-	"crypto/sha512"
 	"encoding/binary"
-	"hash"
 	"slices"
 
 	"mtmledger/crypto/internal/group"
@@ -17,11 +15,9 @@ const maxBatch = 4096
 // batchDomain separates the randomisers of batches from all other hashes.
 const batchDomain = "mtm/batch/1"
 
-// noKey marks a public key that is no point of the curve.
-const noKey = -1
-
-// batch verifies up to maxBatch signatures by one equation. It is scratch memory
-// for one goroutine at a time, kept from batch to batch.
+// batch verifies up to maxBatch signatures by one equation. It is scratch memory,
+// kept from batch to batch. Its steps are shared among the workers of a team; the
+// equation and the verdicts don't depend on how many they are.
 //
 // For signature i let D_i = [s_i]B - [k_i]A_i - R_i: it is accepted if and only if
 // [8]D_i is neutral. The equation is [8]([z_0]D_0 + [z_1]D_1 + ...) = 0, with one
@@ -29,26 +25,27 @@ const noKey = -1
 // randomisers derived from the whole batch. If all signatures are right it holds;
 // if not, it fails but for a chance of 2^-128 (docs/design/verification.md).
 type batch struct {
+	team
 	keyCache *recent[PublicKey, *keyPoints]
 
 	items    []Item
 	verdicts []bool
+	names    [][32]byte // of the items in the cache of accepted signatures
 
-	sigs     []decodedSig // of the signatures that decode
-	keys     []*keyPoints // distinct keys
+	sigs     []decodedSig // without a verdict; once decoded, those that decode
+	keys     []*keyPoints // distinct keys; nil is not decoded, or no point
 	pubs     []PublicKey  // their encodings
 	keyIndex map[PublicKey]int32
+	fresh    []int32 // keys that were not cached
 
-	sums    []group.Accumulator // per key: sum of z_i k_i
-	touched []int32             // keys whose sums are not zero
-	sum     group.Sum
+	seed     [32]byte // of the randomisers
+	from, to int      // the signatures of the sum
+	touched  []int32  // the keys in it
+	sum      group.Sum
 
-	sha512 hash.Hash
-	sha256 hash.Hash
-	buf    [96]byte // here, because what goes through hash.Hash would be allocated
-	fresh  []int32  // keys that were not cached
-	spent  int      // work on naming bad signatures, in the unit of costOf
-	budget int      // how much of it there may be
+	doubtful []int32 // signatures left to Verify
+	spent    int     // work on naming bad signatures, in the unit of costOf
+	budget   int     // how much of it there may be
 }
 
 // decodedSig is a signature ready for the equation.
@@ -58,16 +55,19 @@ type decodedSig struct {
 	s    [4]uint64
 	z    group.Scalar
 	key  int32
-	item int32
+	item int32 // undecodable, once that is known
+}
+
+const undecodable = -1
+
+// keySum is the sum of z_i k_i over a key's signatures, or a worker's part of them.
+type keySum struct {
+	group.Accumulator
+	used bool
 }
 
 func newBatch(cache *recent[PublicKey, *keyPoints]) *batch {
-	return &batch{
-		keyCache: cache,
-		keyIndex: map[PublicKey]int32{},
-		sha512:   sha512.New(),
-		sha256:   sha256.New(),
-	}
+	return &batch{keyCache: cache, keyIndex: map[PublicKey]int32{}}
 }
 
 // verify sets the verdict of every item whose verdict isn't true yet.
@@ -79,11 +79,7 @@ func (b *batch) verify(items []Item, verdicts []bool) {
 		return
 	}
 	b.decodeKeys()
-	for i := range items {
-		if !verdicts[i] {
-			b.decode(i)
-		}
-	}
+	b.decode()
 	b.randomise()
 	switch {
 	case len(b.sigs) == 0:
@@ -92,6 +88,7 @@ func (b *batch) verify(items []Item, verdicts []bool) {
 	default:
 		b.setBudget()
 		b.name(0, len(b.sigs))
+		b.each(len(b.workers), len(b.doubtful), 4, (*batch).verifySingly)
 	}
 }
 
@@ -101,24 +98,12 @@ const fewSigs = 2
 // verifyFew verifies a few signatures one by one if a key of them isn't cached,
 // and caches their keys if all are accepted. It reports whether it did.
 func (b *batch) verifyFew() bool {
-	todo := make([]int, 0, fewSigs)
-	for i, ok := range b.verdicts {
-		switch {
-		case ok:
-		case len(todo) == fewSigs:
-			return false
-		default:
-			todo = append(todo, i)
-		}
-	}
-	if !slices.Contains(b.keys, nil) {
+	if len(b.sigs) > fewSigs || !slices.Contains(b.keys, nil) {
 		return false
 	}
 	all := true
-	for _, i := range todo {
-		it := &b.items[i]
-		b.verdicts[i] = Verify(it.Key, it.Message, it.Signature)
-		all = all && b.verdicts[i]
+	for i := range b.sigs {
+		all = b.verifyOne(i) && all
 	}
 	if all {
 		b.decodeKeys()
@@ -126,10 +111,16 @@ func (b *batch) verifyFew() bool {
 	return true
 }
 
-// release drops what belongs to the caller; spent stays to be looked at.
-func (b *batch) release() {
-	b.items, b.verdicts = nil, nil
+// verifyOne leaves signature i to Verify.
+func (b *batch) verifyOne(i int) bool {
+	item := b.sigs[i].item
+	it := &b.items[item]
+	b.verdicts[item] = Verify(it.Key, it.Message, it.Signature)
+	return b.verdicts[item]
 }
+
+// release drops what belongs to the caller; spent stays to be looked at.
+func (b *batch) release() { b.items, b.verdicts = nil, nil }
 
 func (b *batch) reset(items []Item, verdicts []bool) {
 	b.items, b.verdicts = items, verdicts
@@ -137,22 +128,25 @@ func (b *batch) reset(items []Item, verdicts []bool) {
 	clear(b.keys)
 	b.keys = b.keys[:0]
 	clear(b.keyIndex)
-	b.fresh, b.spent, b.budget = b.fresh[:0], 0, 0
+	b.fresh, b.doubtful, b.spent, b.budget = b.fresh[:0], b.doubtful[:0], 0, 0
 }
 
-// findKeys gathers the distinct keys, and their points if they are cached.
+// findKeys gathers the signatures without a verdict, their distinct keys, and the
+// points of those that are cached.
 func (b *batch) findKeys() {
+	b.sigs = slices.Grow(b.sigs, len(b.items))
 	for i := range b.items {
 		if b.verdicts[i] {
 			continue
 		}
-		p := &b.items[i].Key
-		if len(b.pubs) > 0 && b.pubs[len(b.pubs)-1] == *p {
-			continue
-		}
-		if _, ok := b.keyIndex[*p]; !ok {
-			b.keyIndex[*p] = int32(len(b.pubs))
-			b.pubs = append(b.pubs, *p)
+		n := len(b.sigs)
+		b.sigs = b.sigs[:n+1]
+		d := &b.sigs[n]
+		d.item = int32(i)
+		if key := &b.items[i].Key; n > 0 && *key == b.pubs[b.sigs[n-1].key] {
+			d.key = b.sigs[n-1].key
+		} else {
+			d.key = b.indexOf(key)
 		}
 	}
 	b.keyCache.with(func() {
@@ -161,92 +155,122 @@ func (b *batch) findKeys() {
 			b.keys = append(b.keys, k)
 		}
 	})
-	for len(b.sums) < len(b.keys) {
-		b.sums = append(b.sums, group.Accumulator{})
-	}
 }
 
-// decodeKeys decompresses the keys that were not cached, and caches them.
+func (b *batch) indexOf(key *PublicKey) int32 {
+	i, ok := b.keyIndex[*key]
+	if !ok {
+		i = int32(len(b.pubs))
+		b.keyIndex[*key] = i
+		b.pubs = append(b.pubs, *key)
+	}
+	return i
+}
+
+// decodeKeys decompresses the keys that were not cached, and caches them. What is
+// no point stays nil.
 func (b *batch) decodeKeys() {
 	for i, k := range b.keys {
-		if k != nil {
-			continue
+		if k == nil {
+			b.fresh = append(b.fresh, int32(i))
 		}
-		k, ok := decodeKeyPoints(&b.pubs[i])
-		if !ok {
-			b.keyIndex[b.pubs[i]] = noKey
-			continue
-		}
-		b.keys[i] = k
-		b.fresh = append(b.fresh, int32(i))
 	}
 	if len(b.fresh) == 0 {
 		return
 	}
+	b.each(len(b.workers), len(b.fresh), 4, (*batch).decodeFresh)
 	b.keyCache.with(func() {
 		for _, i := range b.fresh {
-			b.keyCache.put(b.pubs[i], b.keys[i])
+			if b.keys[i] != nil {
+				b.keyCache.put(b.pubs[i], b.keys[i])
+			}
 		}
 	})
 }
 
-// decode adds item i to the equation. If it can't be decoded the verdict stays
-// false, as the rule says.
-func (b *batch) decode(i int) {
-	it := &b.items[i]
-	key := b.keyIndex[it.Key]
-	if key == noKey {
-		return
+func (b *batch) decodeFresh(_ *worker, from, to int) {
+	for _, i := range b.fresh[from:to] {
+		b.keys[i], _ = decodeKeyPoints(&b.pubs[i])
 	}
-	b.sigs = append(b.sigs, decodedSig{key: key, item: int32(i)})
-	d := &b.sigs[len(b.sigs)-1]
-	for j := range d.s {
-		d.s[j] = binary.LittleEndian.Uint64(it.Signature[32+8*j:])
+}
+
+// decode decodes the signatures. If one can't be decoded its verdict stays false, as
+// the rule says.
+func (b *batch) decode() {
+	b.each(b.worth(len(b.sigs)), len(b.sigs), grain, (*batch).decodeSigs)
+	n := 0
+	for i := range b.sigs {
+		if b.sigs[i].item == undecodable {
+			continue
+		}
+		if n < i {
+			b.sigs[n] = b.sigs[i]
+		}
+		n++
 	}
-	if !group.Below(&d.s) || !d.r.SetBytes((*[32]byte)(it.Signature[:32])) {
-		b.sigs = b.sigs[:len(b.sigs)-1]
-		return
-	}
-	b.sha512.Reset()
-	b.sha512.Write(it.Signature[:32])
-	b.sha512.Write(it.Key[:])
-	b.sha512.Write(it.Message)
-	b.sha512.Sum(b.buf[:0])
-	for j := range d.k {
-		d.k[j] = binary.LittleEndian.Uint64(b.buf[8*j:])
+	b.sigs = b.sigs[:n]
+}
+
+func (b *batch) decodeSigs(w *worker, from, to int) {
+	for i := from; i < to; i++ {
+		d := &b.sigs[i]
+		it := &b.items[d.item]
+		for j := range d.s {
+			d.s[j] = binary.LittleEndian.Uint64(it.Signature[32+8*j:])
+		}
+		if b.keys[d.key] == nil || !group.Below(&d.s) || !d.r.SetBytes((*[32]byte)(it.Signature[:32])) {
+			d.item = undecodable
+			continue
+		}
+		w.sha512.Reset()
+		w.sha512.Write(it.Signature[:32])
+		w.sha512.Write(it.Key[:])
+		w.sha512.Write(it.Message)
+		w.sha512.Sum(w.buf[:0])
+		for j := range d.k {
+			d.k[j] = binary.LittleEndian.Uint64(w.buf[8*j:])
+		}
 	}
 }
 
 // randomise derives the randomisers from all that the equation depends on: each
 // challenge, which stands for R, A and the message, and each s.
 func (b *batch) randomise() {
-	b.sha256.Reset()
-	buf := &b.buf
+	if len(b.sigs) == 0 {
+		return
+	}
+	w := b.lead()
+	w.sha256.Reset()
+	buf := &w.buf
 	n := copy(buf[:], batchDomain)
 	binary.BigEndian.PutUint32(buf[n:], uint32(len(b.sigs)))
-	b.sha256.Write(buf[:n+4])
+	w.sha256.Write(buf[:n+4])
 	for i := range b.sigs {
 		d := &b.sigs[i]
-		for j, w := range d.k {
-			binary.LittleEndian.PutUint64(buf[8*j:], w)
+		for j, word := range d.k {
+			binary.LittleEndian.PutUint64(buf[8*j:], word)
 		}
-		for j, w := range d.s {
-			binary.LittleEndian.PutUint64(buf[64+8*j:], w)
+		for j, word := range d.s {
+			binary.LittleEndian.PutUint64(buf[64+8*j:], word)
 		}
-		b.sha256.Write(buf[:])
+		w.sha256.Write(buf[:])
 	}
-	seed := buf[:36]
-	b.sha256.Sum(seed[:0])
-	for i := 0; i < len(b.sigs); i += 2 {
-		binary.BigEndian.PutUint32(seed[32:], uint32(i))
-		h := sha256.Sum256(seed)
+	w.sha256.Sum(b.seed[:0])
+	b.each(b.worth(len(b.sigs)), len(b.sigs), grain, (*batch).drawRandomisers)
+	b.sigs[0].z = group.Scalar{1} // one of them may be fixed
+}
+
+// drawRandomisers sets those of sigs[from:to]; from is even, two come from one hash.
+func (b *batch) drawRandomisers(_ *worker, from, to int) {
+	var block [36]byte
+	copy(block[:], b.seed[:])
+	for i := from; i < to; i += 2 {
+		binary.BigEndian.PutUint32(block[32:], uint32(i))
+		h := sha256.Sum256(block[:])
 		b.sigs[i].z = scalarOf(h[:16])
-		if i+1 < len(b.sigs) {
+		if i+1 < to {
 			b.sigs[i+1].z = scalarOf(h[16:])
 		}
-	}
-	if len(b.sigs) > 0 {
-		b.sigs[0].z = group.Scalar{1} // one of them may be fixed
 	}
 }
 
@@ -256,27 +280,70 @@ func scalarOf(b []byte) group.Scalar {
 
 // holds reports whether the equation over sigs[from:to] holds.
 func (b *batch) holds(from, to int) bool {
-	b.sum.Reset()
-	var base group.Accumulator
-	for i := from; i < to; i++ {
-		d := &b.sigs[i]
-		b.sum.Add(&d.r, d.z)
-		base.Add(d.z, d.s[:])
-		acc := &b.sums[d.key]
-		if *acc == (group.Accumulator{}) {
-			b.touched = append(b.touched, d.key)
-		}
-		acc.Add(d.z, d.k[:])
+	b.from, b.to = from, to
+	n := to - from
+	b.sum.Reset(n + 2*min(n, len(b.keys)))
+	workers := b.worth(n)
+	for _, w := range b.workers[:workers] {
+		w.beginSums(len(b.keys))
 	}
-	b.sum.SetBase(base.ReduceNegative())
-	for _, key := range b.touched {
-		low, high := b.sums[key].Reduce()
-		b.sum.Add(&b.keys[key].low, low)
-		b.sum.Add(&b.keys[key].high, high)
-		b.sums[key] = group.Accumulator{}
-	}
-	b.touched = b.touched[:0]
+	b.each(workers, n, grain, (*batch).multiply)
+	b.gatherSums(b.workers[:workers])
+	b.sum.Truncate(n + 2*len(b.touched))
+	b.each(workers, len(b.touched), grain, (*batch).reduceKeys)
+	b.each(workers, b.sum.Split(workers), 1, (*batch).addUp)
 	return b.sum.IsSmall()
+}
+
+// multiply sets the terms of R and sums up the products of part of the signatures.
+func (b *batch) multiply(w *worker, from, to int) {
+	for i := from; i < to; i++ {
+		d := &b.sigs[b.from+i]
+		b.sum.Set(i, &d.r, d.z)
+		w.base.Add(d.z, d.s[:])
+		sum := &w.sums[d.key]
+		if !sum.used {
+			sum.used = true
+			w.touched = append(w.touched, d.key)
+		}
+		sum.Add(d.z, d.k[:])
+	}
+}
+
+// gatherSums adds the other workers' sums to those of the first.
+func (b *batch) gatherSums(workers []*worker) {
+	lead := workers[0]
+	for _, w := range workers[1:] {
+		lead.base.AddAll(&w.base)
+		for _, key := range w.touched {
+			sum := &lead.sums[key]
+			if !sum.used {
+				sum.used = true
+				lead.touched = append(lead.touched, key)
+			}
+			sum.AddAll(&w.sums[key].Accumulator)
+		}
+	}
+	b.touched = lead.touched
+	b.sum.SetBase(lead.base.ReduceNegative())
+}
+
+// reduceKeys sets the terms of part of the keys.
+func (b *batch) reduceKeys(_ *worker, from, to int) {
+	sums, first := b.lead().sums, b.to-b.from
+	for i := from; i < to; i++ {
+		key := b.touched[i]
+		low, high := sums[key].Reduce()
+		b.sum.Set(first+2*i, &b.keys[key].low, low)
+		b.sum.Set(first+2*i+1, &b.keys[key].high, high)
+	}
+}
+
+// addUp computes part of the sum.
+func (b *batch) addUp(w *worker, from, to int) {
+	for i := from; i < to; i++ {
+		b.sum.Part(&w.work, i)
+	}
 }
 
 func (b *batch) accept(from, to int) {
@@ -292,7 +359,9 @@ func (b *batch) accept(from, to int) {
 func (b *batch) name(from, to int) {
 	mid := (from + to) / 2
 	if mid == from || !b.affordable(mid-from) {
-		b.single(from, to)
+		for i := from; i < to; i++ {
+			b.doubtful = append(b.doubtful, int32(i))
+		}
 		return
 	}
 	if b.tryRange(from, mid) {
@@ -322,10 +391,9 @@ func (b *batch) tryRange(from, to int) bool {
 	return true
 }
 
-func (b *batch) single(from, to int) {
-	for i := from; i < to; i++ {
-		it := &b.items[b.sigs[i].item]
-		b.verdicts[b.sigs[i].item] = Verify(it.Key, it.Message, it.Signature)
+func (b *batch) verifySingly(_ *worker, from, to int) {
+	for _, i := range b.doubtful[from:to] {
+		b.verifyOne(int(i))
 	}
 }
 

@@ -1,14 +1,12 @@
 package crypto
 
 import (
-	"cmp"
-	"encoding/binary"
 	"runtime"
 	"slices"
 	"sync"
 )
 
-// minShare is the least number of signatures that is worth a goroutine.
+// minShare is the least number of signatures that is worth another worker.
 const minShare = 32
 
 // Item is one signature to verify. Message is neither changed nor kept.
@@ -32,8 +30,10 @@ type VerifierConfig struct {
 // remembers those it accepted. Its verdicts are those of [Verify], whatever the
 // batch. Several goroutines may use it.
 type Verifier struct {
-	batches  chan *batch // one for each worker: who holds one may work
-	workers  int
+	mu   sync.Mutex
+	free sync.Cond // signals idle
+	idle []*worker // who holds one may work
+
 	keys     *recent[PublicKey, *keyPoints]
 	accepted *recent[[32]byte, struct{}]
 	caching  bool
@@ -45,14 +45,13 @@ func NewVerifier(c VerifierConfig) *Verifier {
 		c.Workers = runtime.GOMAXPROCS(0)
 	}
 	v := &Verifier{
-		batches:  make(chan *batch, c.Workers),
-		workers:  c.Workers,
 		keys:     newRecent[PublicKey, *keyPoints](keyCacheSize),
 		accepted: newRecent[[32]byte, struct{}](c.CacheSize),
 		caching:  c.CacheSize > 0,
 	}
+	v.free.L = &v.mu
 	for range c.Workers {
-		v.batches <- newBatch(v.keys)
+		v.idle = append(v.idle, newWorker(v.keys))
 	}
 	return v
 }
@@ -61,89 +60,80 @@ func NewVerifier(c VerifierConfig) *Verifier {
 // Verifier accepted before is not verified again as long as it is remembered.
 func (v *Verifier) Verify(items []Item) []bool {
 	verdicts := make([]bool, len(items))
-	share := v.share(len(items))
-	switch {
-	case len(items) == 0:
-	case share == len(items):
-		v.verify(items, verdicts)
-	default:
-		v.verifyParts(items, verdicts, share)
+	if len(items) == 0 {
+		return verdicts
+	}
+	b := v.begin(len(items))
+	defer v.end(b)
+	batches := (len(items) + maxBatch - 1) / maxBatch
+	share := (len(items) + batches - 1) / batches
+	for from := 0; from < len(items); from += share {
+		to := min(from+share, len(items))
+		v.verify(b, items[from:to], verdicts[from:to])
 	}
 	return verdicts
 }
 
-// verifyParts verifies parts of the items in parallel. Items by one key go to one
-// part as far as possible, because every part pays for each of its keys.
-func (v *Verifier) verifyParts(items []Item, verdicts []bool, share int) {
-	order := orderByKey(items)
-	sorted, results := make([]Item, len(items)), make([]bool, len(items))
-	for i, o := range order {
-		sorted[i] = items[o.index]
+// begin waits for a worker and takes others along that are idle and worth it.
+func (v *Verifier) begin(items int) *batch {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for len(v.idle) == 0 {
+		v.free.Wait()
 	}
-	var wg sync.WaitGroup
-	from := 0
-	for ; from+share < len(items); from += share {
-		part, out := sorted[from:from+share], results[from:from+share]
-		wg.Go(func() { v.verify(part, out) })
-	}
-	v.verify(sorted[from:], results[from:])
-	wg.Wait()
-	for i, o := range order {
-		verdicts[o.index] = results[i]
-	}
+	b := v.idle[len(v.idle)-1].batch
+	rest := len(v.idle) - 1
+	helpers := max(0, min(rest, items/minShare-1))
+	b.workers = append(b.workers, v.idle[rest-helpers:rest]...)
+	v.idle = v.idle[:rest-helpers]
+	return b
 }
 
-// ordered is the place of an item and the beginning of its key.
-type ordered struct {
-	key   uint64
-	index int
+// end gives the workers back; the same will lead next, whose memory is warm.
+func (v *Verifier) end(b *batch) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.idle = append(v.idle, b.workers[1:]...)
+	v.idle = append(v.idle, b.lead())
+	b.workers = b.workers[:1]
+	v.free.Broadcast()
 }
 
-// orderByKey brings items by one key together. It looks at 8 bytes of the key only:
-// keys that share them may mix, which costs a little time and no more.
-func orderByKey(items []Item) []ordered {
-	order := make([]ordered, len(items))
-	for i := range items {
-		order[i] = ordered{binary.BigEndian.Uint64(items[i].Key[:]), i}
-	}
-	slices.SortFunc(order, func(a, b ordered) int { return cmp.Compare(a.key, b.key) })
-	return order
-}
-
-// share is into how large parts n items are split.
-func (v *Verifier) share(n int) int {
-	parts := max(1, min(v.workers, n/minShare), (n+maxBatch-1)/maxBatch)
-	return (n + parts - 1) / parts
-}
-
-func (v *Verifier) verify(items []Item, verdicts []bool) {
-	b := <-v.batches
-	defer func() { v.batches <- b }()
+func (v *Verifier) verify(b *batch, items []Item, verdicts []bool) {
 	if !v.caching {
 		b.verify(items, verdicts)
 		return
 	}
-	names := make([][32]byte, len(items))
-	for i := range items {
-		names[i] = b.name256(&items[i])
-	}
-	known := v.recall(names, verdicts)
-	if known == len(items) {
+	names := b.nameAll(items)
+	if v.recall(names, verdicts) == len(items) {
 		return
 	}
 	b.verify(items, verdicts)
 	v.remember(names, verdicts)
 }
 
-// name256 names a signature in the cache of accepted ones: SHA-256 of public key,
+// nameAll names signatures in the cache of accepted ones, until its next call.
+func (b *batch) nameAll(items []Item) [][32]byte {
+	b.items, b.names = items, slices.Grow(b.names[:0], len(items))[:len(items)]
+	b.each(b.worth(len(items)), len(items), grain, (*batch).nameSome)
+	return b.names
+}
+
+func (b *batch) nameSome(w *worker, from, to int) {
+	for i := from; i < to; i++ {
+		b.names[i] = w.name(&b.items[i])
+	}
+}
+
+// name names a signature in the cache of accepted ones: SHA-256 of public key,
 // signature and message, which only collide if all three are the same.
-func (b *batch) name256(it *Item) [32]byte {
-	b.sha256.Reset()
-	b.sha256.Write(it.Key[:])
-	b.sha256.Write(it.Signature[:])
-	b.sha256.Write(it.Message)
-	b.sha256.Sum(b.buf[:0])
-	return [32]byte(b.buf[:32])
+func (w *worker) name(it *Item) [32]byte {
+	w.sha256.Reset()
+	w.sha256.Write(it.Key[:])
+	w.sha256.Write(it.Signature[:])
+	w.sha256.Write(it.Message)
+	w.sha256.Sum(w.buf[:0])
+	return [32]byte(w.buf[:32])
 }
 
 // recall sets the verdicts of the signatures that were accepted before and

@@ -174,13 +174,11 @@ func TestErrorsDoNotCancel(t *testing.T) {
 // The randomisers depend on every part of every signature.
 func TestRandomisersCoverTheBatch(t *testing.T) {
 	randomisers := func(items []Item) string {
-		b := newBatch(newRecent[PublicKey, *keyPoints](8))
+		b := newTestBatch(newRecent[PublicKey, *keyPoints](8))
 		b.reset(items, make([]bool, len(items)))
 		b.findKeys()
 		b.decodeKeys()
-		for i := range items {
-			b.decode(i)
-		}
+		b.decode()
 		b.randomise()
 		s := ""
 		for i := range b.sigs {
@@ -221,7 +219,7 @@ func TestRandomisersCoverTheBatch(t *testing.T) {
 // at its budget. What a budget amounts to in time: BenchmarkBad.
 func TestNamingIsBounded(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
-	b := newBatch(newRecent[PublicKey, *keyPoints](keyCacheSize))
+	b := newTestBatch(newRecent[PublicKey, *keyPoints](keyCacheSize))
 	good := goodCases(256)
 	for _, bad := range []int{1, 2, 3, 5, 9, 17, 64, 128, 255, 256} {
 		cases := slices.Clone(good)
@@ -275,9 +273,9 @@ func TestVerifyOnce(t *testing.T) {
 		checkBatch(t, "again and again", v, cases)
 	}
 	names := make([][32]byte, len(cases))
-	b := newBatch(v.keys)
+	b := newWorker(v.keys)
 	for i := range cases {
-		names[i] = b.name256(&cases[i].item)
+		names[i] = b.name(&cases[i].item)
 	}
 	verdicts := make([]bool, len(cases))
 	if known := v.recall(names, verdicts); known != 98 || verdicts[7] || verdicts[70] {
@@ -299,9 +297,9 @@ func TestVerifyOnce(t *testing.T) {
 
 // Where a message ends and what follows can't be shifted.
 func TestVerifyOnceNames(t *testing.T) {
-	b := newBatch(nil)
+	b := newWorker(nil)
 	it := benchItems(1, 1)[0]
-	seen := map[[32]byte]bool{b.name256(&it): true}
+	seen := map[[32]byte]bool{b.name(&it): true}
 	for _, change := range []func(it *Item){
 		func(it *Item) { it.Message = it.Message[1:] },
 		func(it *Item) { it.Message = append(slices.Clone(it.Message), 0) },
@@ -310,7 +308,7 @@ func TestVerifyOnceNames(t *testing.T) {
 	} {
 		other := it
 		change(&other)
-		name := b.name256(&other)
+		name := b.name(&other)
 		if seen[name] {
 			t.Error("two signatures have one name")
 		}
@@ -346,7 +344,7 @@ func TestRecentIsBounded(t *testing.T) {
 
 // Keys that fall out of the cache are decompressed again.
 func TestKeyCacheOverflow(t *testing.T) {
-	b := newBatch(newRecent[PublicKey, *keyPoints](4))
+	b := newTestBatch(newRecent[PublicKey, *keyPoints](4))
 	for range 2 {
 		items := benchItems(20, 10)
 		verdicts := make([]bool, len(items))
@@ -368,25 +366,46 @@ func TestVerifierAllocates(t *testing.T) {
 	}
 }
 
-// Items of one key are brought together, and none is lost.
-func TestOrderByKey(t *testing.T) {
-	items := benchItems(100, 7)
-	order := orderByKey(items)
-	seen, changes := map[int]bool{}, 0
-	for i, o := range order {
-		seen[o.index] = true
-		if i > 0 && items[o.index].Key != items[order[i-1].index].Key {
-			changes++
+// The verdicts, and all that leads to them, don't depend on the number of workers.
+func TestWorkersAgree(t *testing.T) {
+	for _, n := range []int{1, 63, 64, 65, 200, 1000} {
+		cases := goodCases(n)
+		damage(&cases[n/2], 0)
+		damage(&cases[n/3], 3)
+		items := make([]Item, n)
+		for i := range cases {
+			items[i] = cases[i].item
 		}
-	}
-	if len(seen) != len(items) || changes != 6 {
-		t.Errorf("%d of %d items, %d changes of key, want 6", len(seen), len(items), changes)
+		var spent, seeds []string
+		for _, helpers := range []int{0, 1, 2, 6} {
+			cache := newRecent[PublicKey, *keyPoints](keyCacheSize)
+			b := newTestBatch(cache)
+			for range helpers {
+				b.workers = append(b.workers, newWorker(cache))
+			}
+			for range 2 { // with new keys and with cached ones
+				verdicts := make([]bool, n)
+				b.verify(items, verdicts)
+				for i := range cases {
+					if verdicts[i] != cases[i].want {
+						t.Errorf("%d signatures, %d helpers: verdict %d is wrong", n, helpers, i)
+					}
+				}
+			}
+			spent, seeds = append(spent, fmt.Sprint(b.spent, b.budget)), append(seeds, fmt.Sprint(b.seed))
+		}
+		if len(slices.Compact(spent)) > 1 || len(slices.Compact(seeds)) > 1 {
+			t.Errorf("%d signatures: spent %v", n, spent)
+		}
 	}
 }
 
+// newTestBatch is a batch of one worker.
+func newTestBatch(cache *recent[PublicKey, *keyPoints]) *batch { return newWorker(cache).batch }
+
 // A key is prepared for batches once it has signed something right.
 func TestKeyIsCachedWhenItSigned(t *testing.T) {
-	b := newBatch(newRecent[PublicKey, *keyPoints](8))
+	b := newTestBatch(newRecent[PublicKey, *keyPoints](8))
 	it := benchItems(1, 1)[0]
 	bad := it
 	bad.Message = nil

@@ -248,23 +248,40 @@ func TestSums(t *testing.T) {
 	baseSum.Add(baseSum, new(edwards25519.Point).ScalarBaseMult(base[0].reduced()))
 	var sum Sum
 	for _, n := range []int{0, 1, 2, 3, 8, 9, 40, pippengerMin - 1, pippengerMin, most} {
-		plain := referenceSum(points[:n], scalars[:n])
-		want := new(edwards25519.Point).Add(plain, baseSum)
-		var got Extended
-		sum.Reset()
-		sum.SetBase(base[0], base[1])
-		for i := range n {
-			sum.Add(&affines[i], scalars[i])
+		want := new(edwards25519.Point).Add(referenceSum(points[:n], scalars[:n]), baseSum)
+		set := func() {
+			sum.Reset(n)
+			for i := range n {
+				sum.Set(i, &affines[i], scalars[i])
+			}
+			sum.SetBase(base[0], base[1])
 		}
-		sum.straus.sum(&got, sum.points, sum.scalars, sum.base)
-		same(t, fmt.Sprint("straus of ", n), &got, want)
+		for parts := 1; parts <= min(n+1, 5); parts++ {
+			set()
+			same(t, fmt.Sprintf("straus of %d in %d parts", n, parts), sumOf(&sum, sum.splitStraus(parts)), want)
+		}
 		for c := 1; c <= maxWindow; c++ {
-			sum.pippenger.sum(&got, c, affines[:n], scalars[:n])
-			same(t, fmt.Sprintf("pippenger of %d, %d bits", n, c), &got, plain)
+			set()
+			b := basePoints()
+			sum.points, sum.scalars = append(sum.points, b[:]...), append(sum.scalars, base[:]...)
+			same(t, fmt.Sprintf("pippenger of %d, %d bits", n, c), sumOf(&sum, sum.splitPippenger(c)), want)
 		}
-		sum.compute(&got)
-		same(t, fmt.Sprint("sum of ", n), &got, want)
+		for workers := 1; workers <= 3; workers++ {
+			set()
+			same(t, fmt.Sprintf("sum of %d by %d", n, workers), sumOf(&sum, sum.Split(workers)), want)
+		}
 	}
+}
+
+// sumOf computes the parts of a sum, the last first.
+func sumOf(s *Sum, parts int) *Extended {
+	var w Work
+	for i := parts - 1; i >= 0; i-- {
+		s.Part(&w, i)
+	}
+	var v Extended
+	s.join(&v)
+	return &v
 }
 
 func TestSumIsSmall(t *testing.T) {
@@ -274,16 +291,18 @@ func TestSumIsSmall(t *testing.T) {
 	for _, p := range testPoints(t, 8) {
 		var sum Sum
 		generator := affine(t, new(edwards25519.Point).Add(edwards25519.NewGeneratorPoint(), p))
-		sum.Add(generator, k)
-		sum.SetBase(lo, hi)
-		if !sum.IsSmall() {
+		isSmall := func() bool {
+			sum.Reset(1)
+			sum.Set(0, generator, k)
+			sum.SetBase(lo, hi)
+			sumOf(&sum, sum.Split(1))
+			return sum.IsSmall()
+		}
+		if !isSmall() {
 			t.Error("[k](B+T) - [k]B is not small")
 		}
-		sum.Reset()
-		sum.Add(generator, k)
 		lo[0] ^= 1
-		sum.SetBase(lo, hi)
-		if sum.IsSmall() {
+		if isSmall() {
 			t.Error("a wrong sum is small")
 		}
 		lo[0] ^= 1
@@ -321,14 +340,13 @@ func TestNAF(t *testing.T) {
 func TestDigits(t *testing.T) {
 	for c := 1; c <= maxWindow; c++ {
 		windows := (scalarBits + c - 1) / c
-		out := make([]int16, 3*windows)
 		for i := range 60 {
 			k := testScalar(i)
-			k.digits(out[1:], 3, windows, c)
 			got := new(big.Int)
 			for j := windows - 1; j >= 0; j-- {
-				d := int64(out[1+3*j])
-				if d >= 1<<c+1 || d < -1<<(c-1) || (j < windows-1 && d >= 1<<(c-1)) {
+				w := newWindow(c, j)
+				d := int64(w.digit(k))
+				if d >= 1<<c+1 || d < -1<<(c-1) || (j < windows-1 && d >= 1<<(c-1)) || (j == windows-1 && d < 0) {
 					t.Errorf("c=%d k=%x: bad digit %d", c, k, d)
 				}
 				got.Lsh(got, uint(c))
@@ -399,6 +417,10 @@ func TestAccumulator(t *testing.T) {
 		want.Add(want, n.Mul(n, k.big()))
 		check(fmt.Sprint("term ", i))
 	}
+	b := a
+	b.AddAll(&a)
+	a, want = b, want.Lsh(want, 1)
+	check("doubled")
 	// The largest sum that is allowed: 2^32 - 1 of the largest products more.
 	a = Accumulator{8: ^uint64(0), 9: ^uint64(0), 10: 1<<32 - 1}
 	want.SetUint64(1<<32 - 1)
@@ -436,28 +458,29 @@ func BenchmarkSum(b *testing.B) {
 	points := testPoints(b, 8+64)[8:]
 	for _, n := range []int{16, 32, 64, 96, 128, 192, 256, 384, 512, 768, 1152, 2048, 4224, 8192} {
 		var s Sum
-		for i := range n {
-			k := random(i)
-			s.Add(affine(b, points[i%64]), Scalar{binary.LittleEndian.Uint64(k[:]), binary.LittleEndian.Uint64(k[8:])})
+		set := func() {
+			s.Reset(n)
+			for i := range n {
+				k := random(i)
+				s.Set(i, affine(b, points[i%64]), Scalar{binary.LittleEndian.Uint64(k[:]), binary.LittleEndian.Uint64(k[8:])})
+			}
 		}
-		report := func(b *testing.B) {
+		set()
+		run := func(b *testing.B, parts int) {
+			var w Work
+			for b.Loop() {
+				for i := range parts {
+					s.Part(&w, i)
+				}
+				s.join(new(Extended))
+			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*n), "ns/point")
 		}
 		if n <= 256 {
-			b.Run(fmt.Sprintf("n=%d/straus", n), func(b *testing.B) {
-				for b.Loop() {
-					s.straus.sum(new(Extended), s.points, s.scalars, s.base)
-				}
-				report(b)
-			})
+			b.Run(fmt.Sprintf("n=%d/straus", n), func(b *testing.B) { run(b, s.splitStraus(1)) })
 		}
 		for c := 4; c <= maxWindow; c++ {
-			b.Run(fmt.Sprintf("n=%d/window=%d", n, c), func(b *testing.B) {
-				for b.Loop() {
-					s.pippenger.sum(new(Extended), c, s.points, s.scalars)
-				}
-				report(b)
-			})
+			b.Run(fmt.Sprintf("n=%d/window=%d", n, c), func(b *testing.B) { run(b, s.splitPippenger(c)) })
 		}
 	}
 }

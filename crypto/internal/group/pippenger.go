@@ -1,5 +1,7 @@
 package group
 
+import "math/bits"
+
 // scalarBits is the size of a Scalar.
 const scalarBits = 128
 
@@ -9,85 +11,81 @@ const maxWindow = 11
 // pippengerWork is the scratch memory of Pippenger's method: for each window of
 // the scalars, points with the same digit meet in one bucket.
 type pippengerWork struct {
-	digits  []int16 // window by window
 	buckets []Extended
 	filled  []bool
 }
 
-// sum sets v to the sum of points by scalars, with windows of c bits.
-func (w *pippengerWork) sum(v *Extended, c int, points []Affine, scalars []Scalar) {
-	windows := (scalarBits + c - 1) / c
-	w.grow(len(points)*windows, 1<<c+1)
-	for i := range scalars {
-		scalars[i].digits(w.digits[i:], len(points), windows, c)
+// sum sets v to the sum of points by the digits of their scalars in window i of c
+// bits. The sum of points by scalars is that of all windows, each by 2^(ci).
+func (w *pippengerWork) sum(v *Extended, c, i int, points []Affine, scalars []Scalar) {
+	if n := 1<<c + 1; len(w.buckets) < n {
+		w.buckets, w.filled = make([]Extended, n), make([]bool, n)
 	}
+	clear(w.filled)
+	top := w.collect(newWindow(c, i), points, scalars)
 	v.setIdentity()
-	for i := windows - 1; i >= 0; i-- {
-		if i < windows-1 {
-			v.doubleTimes(c)
-		}
-		top := w.collect(points, w.digits[i*len(points):][:len(points)])
-		w.reduce(v, top)
-	}
+	w.reduce(v, top)
 }
 
-func (w *pippengerWork) grow(digits, buckets int) {
-	if cap(w.digits) < digits {
-		w.digits = make([]int16, digits)
-	}
-	w.digits = w.digits[:digits]
-	if len(w.buckets) < buckets {
-		w.buckets = make([]Extended, buckets)
-		w.filled = make([]bool, buckets)
-	}
+// window takes a digit out of scalars. Digits are in base 2^c and signed, in
+// [-2^(c-1), 2^(c-1)), except that the highest takes the carry and has no sign: it
+// is at most 2^c.
+//
+// Adding 2^(c-1) to every digit that has a sign makes it an unsigned one, so adding
+// that number to the scalar leaves all carries to the addition.
+type window struct {
+	offset Scalar // the sum of half a digit's range at each digit with a sign
+	shift  uint
+	mask   uint64
+	half   int
 }
 
-// digits writes the signed digits of k in base 2^c, the lowest first, each at
-// a distance of stride from the one before. All are in [-2^(c-1), 2^(c-1)),
-// except that the last takes the carry and has no sign: it is at most 2^c.
-func (k Scalar) digits(out []int16, stride, windows, c int) {
-	carry := int64(0)
-	mask, half := int64(1)<<c-1, int64(1)<<(c-1)
-	for i := range windows {
-		shift := uint(i * c)
-		word := k[shift/64] >> (shift % 64)
-		if shift/64 == 0 && shift%64 != 0 {
-			word |= k[1] << (64 - shift%64)
-		}
-		d := int64(word)&mask + carry
-		carry = 0
-		if d >= half && i < windows-1 {
-			d -= mask + 1
-			carry = 1
-		}
-		out[i*stride] = int16(d)
+func newWindow(c, i int) window {
+	last := (scalarBits+c-1)/c - 1
+	w := window{shift: uint(c * i), mask: 1<<c - 1, half: 1 << (c - 1)}
+	for j := range last {
+		bit := c*j + c - 1
+		w.offset[bit/64] |= 1 << (bit % 64)
 	}
+	if i == last {
+		w.mask, w.half = ^uint64(0), 0
+	}
+	return w
+}
+
+func (w *window) digit(k Scalar) int {
+	lo, carry := bits.Add64(k[0], w.offset[0], 0)
+	hi, top := bits.Add64(k[1], w.offset[1], carry)
+	if w.shift < 64 {
+		// A shift by 64 is 0: at shift 0 there is nothing of hi.
+		return int((lo>>w.shift|hi<<(64-w.shift))&w.mask) - w.half
+	}
+	return int((hi>>(w.shift-64)|top<<(128-w.shift))&w.mask) - w.half
 }
 
 // collect adds each point to the bucket of its digit and returns the highest
 // bucket in use.
-func (w *pippengerWork) collect(points []Affine, digits []int16) (top int) {
-	clear(w.filled)
-	for i, d := range digits {
+func (w *pippengerWork) collect(win window, points []Affine, scalars []Scalar) (top int) {
+	for i := range points {
+		d := win.digit(scalars[i])
 		switch {
 		case d > 0:
-			b := int(d)
-			top = max(top, b)
-			if w.filled[b] {
-				w.buckets[b].addAffine(&points[i])
+			top = max(top, d)
+			if w.filled[d] {
+				w.buckets[d].addAffine(&points[i])
 				continue
 			}
-			w.filled[b] = true
-			w.buckets[b].setAffine(&points[i])
+			w.filled[d] = true
+			w.buckets[d].setAffine(&points[i])
 		case d < 0:
-			b := int(-d)
-			top = max(top, b)
-			if w.filled[b] {
-				w.buckets[b].subAffine(&points[i])
+			d = -d
+			top = max(top, d)
+			if w.filled[d] {
+				w.buckets[d].subAffine(&points[i])
 				continue
 			}
-			w.filled[b] = true
-			w.buckets[b].setAffineNegative(&points[i])
+			w.filled[d] = true
+			w.buckets[d].setAffineNegative(&points[i])
 		}
 	}
 	return top

@@ -41,6 +41,14 @@ func (a *Accumulator) Add(k Scalar, x []uint64) {
 	}
 }
 
+// AddAll adds what b sums.
+func (a *Accumulator) AddAll(b *Accumulator) {
+	var carry uint64
+	for i := range a {
+		a[i], carry = bits.Add64(a[i], b[i], carry)
+	}
+}
+
 // Reduce returns the sum modulo L, split at bit 128.
 func (a *Accumulator) Reduce() (lo, hi Scalar) {
 	s := a.scalar()
