@@ -77,6 +77,9 @@ func newMembers(t *testing.T, n int, remote *Config) *members {
 			t.Fatal(err)
 		}
 		m.cfg[i].Peers = append(append([]string{}, peers[:i]...), peers[i+1:]...)
+		if err := m.cfg[i].Save(); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if m.root, err = TrustRoot(m.cfg[0].Home); err != nil {
 		t.Fatal(err)

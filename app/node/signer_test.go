@@ -11,6 +11,7 @@ import (
 
 	"mtmledger/app/internal/ledgertest"
 	"mtmledger/app/signer"
+	"mtmledger/ledger"
 )
 
 // signerHome makes a home whose consensus key is in a signer's folder.
@@ -201,5 +202,35 @@ func TestSignerHome(t *testing.T) {
 	}
 	if _, err := InitRemote(Config{Home: t.TempDir(), SignerListen: c.SignerListen}); !errors.Is(err, ErrConfig) {
 		t.Errorf("no key: %v", err)
+	}
+}
+
+// TestSignerAway: among four, a node whose signer is away follows the others without
+// voting, and votes again when the signer is back.
+func TestSignerAway(t *testing.T) {
+	remote, dir := signerHome(t, ledgertest.New(t))
+	remote.SignerWait = time.Second
+	m := newMembers(t, 4, &remote)
+	stop := startSigner(t, dir, remote.Home)
+	for i := range m.node {
+		m.start(i)
+	}
+	m.advance(2)
+	until(t, "it votes", func() bool { m.advance(m.node[0].height() + 1); return m.signed(m.node[0].height() - 1) })
+	stop()
+	until(t, "the others go on without it", func() bool {
+		m.advance(m.node[0].height() + 1)
+		return !m.signed(m.node[0].height() - 1)
+	})
+	_, res := m.operation(0, ledger.Describe{Subject: m.org[0]})
+	m.advance(res.Height + 5)
+	until(t, "it follows", func() bool { return m.node[3].height() >= res.Height+5 })
+	startSigner(t, dir, remote.Home)
+	until(t, "it votes again", func() bool { m.advance(m.node[0].height() + 1); return m.signed(m.node[0].height() - 1) })
+	m.agreed(res.Height + 5)
+	select {
+	case <-m.node[3].Done():
+		t.Errorf("the node ended: %v", m.node[3].Wait())
+	default:
 	}
 }
