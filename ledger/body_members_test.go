@@ -123,6 +123,8 @@ func refusedMembers() []refusal {
 		{"propose_approve", "a proposal of an approval", CodeMalformed, propose(arr(num(18), id))},
 		{"propose_evidence", "a proposal of evidence", CodeMalformed, propose(arr(num(16), bstr(nil), bstr(nil)))},
 		{"propose_nothing", "a proposal of nothing", CodeMalformed, propose(nil)},
+		{"propose_many", "a proposal of a body of 17 elements", CodeMalformed, propose(arr(num(5), num(0), num(0), num(0), num(0), num(0), num(0), num(0),
+			num(0), num(0), num(0), num(0), num(0), num(0), num(0), num(0), num(0)))},
 		{"propose_trailing", "a byte follows the body", CodeMalformed, propose(enc(arr(num(5), bstr(testDevice[:])), []byte{0}))},
 		{"propose_expires", "an end before 1970", CodeMalformed, p(num(17), num(-1), bstr(arr(num(5), bstr(testDevice[:]))))},
 		{"propose_possession", "a proposal with a proof for another organisation", CodeBadPossession, propose(arr(num(1),

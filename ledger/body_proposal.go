@@ -88,7 +88,7 @@ func readProposalBody(r *dcbor.Reader, kind Kind, n int) Body {
 // reading never nests deeper.
 func checkProposedKind(b []byte) error {
 	r := dcbor.NewReader(b)
-	r.Array(maxBody)
+	r.Array(anyLength)
 	if kind := Kind(r.Uint()); r.Err() == nil && (kind == KindPropose || kind == KindApprove || kind == KindEquivocation) {
 		return malformed("body", errNotProposed)
 	}

@@ -3,6 +3,7 @@ package ledger
 import (
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // Code says why something was refused. Codes are part of the protocol: they
@@ -183,12 +184,17 @@ func (c Code) Err() error {
 	return &Error{Code: c, Text: c.Advice()}
 }
 
-// Error returns the code's name and the text.
+// Error returns the code's name and the text. A text that has the name already, because
+// it is that of another Error, comes as it is.
 func (e *Error) Error() string {
-	if e.Text == "" {
-		return e.Code.String()
+	name := e.Code.String()
+	switch {
+	case e.Text == "":
+		return name
+	case strings.Contains(": "+e.Text+": ", ": "+name+": "):
+		return e.Text
 	}
-	return e.Code.String() + ": " + e.Text
+	return name + ": " + e.Text
 }
 
 // Unwrap returns the cause.

@@ -61,4 +61,17 @@ func TestErrors(t *testing.T) {
 	if err := (&Error{Code: CodeUsed}); err.Error() != "used" {
 		t.Error(err)
 	}
+	inner := Errorf(CodeExists, "key x stands twice")
+	for text, err := range map[string]error{
+		"exists: key x stands twice":                    &Error{Code: CodeExists, Text: inner.Error()}, // from another process
+		"operation payload: exists: key x stands twice": malformed("operation payload", inner),
+		"used: operation: exists: key x stands twice":   Errorf(CodeUsed, "operation: %w", inner),
+		"exists":                   &Error{Code: CodeExists, Text: "exists"},
+		"exists: it exists: twice": &Error{Code: CodeExists, Text: "it exists: twice"},
+		"submit: exists: key x stands twice, it is said so": &Error{Code: CodeExists, Text: "submit: exists: key x stands twice, it is said so"},
+	} {
+		if err.Error() != text {
+			t.Errorf("%q, want %q", err, text)
+		}
+	}
 }

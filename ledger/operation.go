@@ -199,9 +199,6 @@ func decodeOperation(sign1 *crypto.Sign1) (*Operation, error) {
 	return o, o.checkPossessions()
 }
 
-// maxBody is the greatest number of elements of a body.
-const maxBody = 16
-
 // bodyReaders read the bodies of the kinds of one file each.
 var bodyReaders = []func(r *dcbor.Reader, kind Kind, n int) Body{
 	readDeviceBody,
@@ -216,7 +213,7 @@ var bodyReaders = []func(r *dcbor.Reader, kind Kind, n int) Body{
 }
 
 func readBody(r *dcbor.Reader) Body {
-	n := r.Array(maxBody)
+	n := r.Array(anyLength)
 	kind := Kind(r.Uint())
 	switch {
 	case r.Err() != nil:

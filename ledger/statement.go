@@ -124,7 +124,7 @@ func ParseStatement(b []byte) (*Statement, error) {
 	}
 	s := &Statement{Sign1: sign1, Device: sign1.Header.Issuer, Stream: sign1.Header.Subject}
 	r := dcbor.NewReader(sign1.Payload)
-	n := r.Array(7)
+	n := r.Array(anyLength)
 	switch form := r.Uint(); {
 	case r.Err() != nil:
 	case form == formInline && (n == 5 || n == 6):
@@ -262,6 +262,10 @@ func checkHeader(what string, s *crypto.Sign1, format uint64) error {
 	}
 	return nil
 }
+
+// anyLength is the bound of an array whose number of elements says which form it is:
+// another number is another form, not a broken limit.
+const anyLength = math.MaxInt32
 
 // malformed gives an error in a payload its code: too_large for a broken limit,
 // otherwise the code it has, otherwise malformed.
