@@ -2,67 +2,17 @@
 """check_vectors.py [DIRECTORY]: runs the vectors of testdata/vectors, made and read. The last line is the count."""
 
 import base64
-import json
 import os
 import sys
 
 import cbor2
 
-import mtm_answer as answer
-import mtm_certificate as certificate
 import mtm_ed25519 as ed25519
 import mtm_formats as f
-import mtm_light as light
-import mtm_lineage as lineage
 import mtm_merkle as merkle
-
-DIRECTORY = sys.argv[1] if len(sys.argv) > 1 else os.path.join(
-    os.path.dirname(os.path.abspath(__file__)), "..", "..", "testdata", "vectors")
-
-passed, failures = 0, []
-used = set()
-
-
-def load(name):
-    used.add(name)
-    with open(os.path.join(DIRECTORY, name), encoding="utf-8") as file:
-        return json.load(file)
-
-
-def check(where, run):
-    """One vector: run returns None, or what is wrong, or raises."""
-    global passed
-    try:
-        fault = run()
-    except Exception as e:  # whatever goes wrong in a vector is a failure of this vector
-        fault = f"{type(e).__name__}: {e}"
-    if fault is None:
-        passed += 1
-    else:
-        failures.append(where)
-        print(f"FAILED {where}: {fault}")
-
-
-def same(**pairs):
-    wrong = [f"{name} is {got!r}, want {want!r}" for name, (got, want) in pairs.items() if got != want]
-    return "; ".join(wrong)[:1000] or None
-
-
-def refused(code, run):
-    try:
-        run()
-    except f.Refused as e:
-        return same(code=(e.code, code))
-    return f"accepted, want {code}"
-
-
-def h(text):
-    return bytes.fromhex(text)
-
-
-def each(vectors, name):
-    for i, v in enumerate(vectors):
-        yield f"{name} {i} {v.get('name', v.get('What', ''))}".strip(), v
+import vectors
+from check_proofs import check_answers, check_certificates, check_light, check_lineages
+from vectors import check, each, h, load, refused, same
 
 
 def check_encoding():
@@ -429,111 +379,16 @@ def check_records():
         check(where, lambda: refused("malformed", lambda: merkle.PartialTree(h(v["bytes"]))))
 
 
-def check_light():
-    d = load("certificate-light.json")
-
-    def validators(v):
-        pairs = [(f.parse_public_text(x["key"]), x["power"]) for x in v["set"]]
-        return same(order=(light.sort_validators(pairs), pairs), fault=(light.set_fault(pairs), None),
-                    addresses=([light.address(k).hex() for k, _ in pairs], v["addresses"]),
-                    leaves=([x.hex() for x in light.validator_items(pairs)], v["leaves"]),
-                    hash=(light.validators_hash(pairs).hex(), v["hash"]),
-                    power=(sum(p for _, p in pairs), v["power"]))
-
-    for where, v in each(d["validator_sets"], "light set"):
-        check(where, lambda: validators(v))
-
-    def header(v):
-        last = v["last_block_id"]
-        header = light.Header(
-            v["block_version"], v["app_version"], v["height"], v["time_ns"],
-            (h(last["hash"]), last["parts_total"], h(last["parts_hash"])), h(v["last_commit_hash"]),
-            h(v["data_hash"]), h(v["consensus_hash"]), h(v["last_results_hash"]), h(v["evidence_hash"]),
-            h(v["proposer_address"]))
-        items = light.header_items(header, v["chain"], h(v["validators_hash"]), h(v["next_validators_hash"]),
-                                         h(v["app_hash"]))
-        return same(leaves=([x.hex() for x in items], v["leaves"]),
-                    hash=(light.tree_hash(items).hex(), v["hash"]))
-
-    for where, v in each(d["headers"], "light header"):
-        check(where, lambda: header(v))
-
-    def vote(v):
-        b = v["block_id"]
-        message = light.sign_bytes(v["chain"], v["height"], v["round"], h(b["hash"]), b["parts_total"],
-                                         h(b["parts_hash"]), v["time_ns"])
-        ok = ed25519.verify(f.parse_public_text(v["key"]), message, base64.b64decode(v["signature"]))
-        return same(sign_bytes=(message.hex(), v["sign_bytes"]), verified=(ok, True))
-
-    for where, v in each(d["votes"], "light vote"):
-        check(where, lambda: vote(v))
-
-
-def verdict(v, data, verify, finding):
-    """None, or how what verify says of the file differs from the vector."""
-    try:
-        got = verify(base64.b64decode(data or ""), json.dumps(v["trust"]).encode())
-    except light.ProofRefused as e:
-        return same(accepted=(False, v["accepted"]), check=(e.check, v.get("check")))
-    return same(accepted=(True, v["accepted"]), finding=finding(got, v.get("finding")))
-
-
-def check_certificates():
-    for where, v in each(load("certificate.json")["cases"], "certificate"):
-        check(where, lambda: verdict(v, v["certificate"], certificate.verify, lambda got, want: (got, want)))
-
-
-def leaves(value):
-    """Numbers and texts in a value of JSON or CBOR, byte strings of 16 as ids."""
-    if type(value) in (list, dict):
-        return [leaf for v in (value.values() if type(value) is dict else value) for leaf in leaves(v)]
-    return [f.id_text(value) if type(value) is bytes and len(value) == 16 else value]
-
-
-def comparable(got, want):
-    """A finding without the words that are one program's choice: what a question is called, a body in words, and how rows are
-    named. Of a row, the ids and numbers must be there."""
-    want = json.loads(json.dumps(want))
-    got = dict(got)
-    for e in want.get("entries", []):
-        e.pop("body", None)
-    for r in want.get("results", []):
-        del r["question"]
-    results = []
-    for r, shown in zip(got.get("results", []), want.get("results", [])):
-        rows = []
-        for (key, value), words in zip(r["rows"], shown["rows"]):
-            facts = [key[1:17], *f.decode(value)[1:]]
-            if words["family"] == "stream":
-                facts.pop()  # the status, shown as a word
-            missing = [leaf for leaf in leaves(facts) if leaf not in leaves(words)]
-            rows.append(words if not missing else {"missing": missing})
-        results.append({**r, "rows": rows + r["rows"][len(shown["rows"]):]})
-    if "results" in got:
-        got["results"] = results
-    return got, want
-
-
-def check_answers():
-    for where, v in each(load("answer.json")["cases"], "answer"):
-        check(where, lambda: verdict(v, v["answer"], answer.verify, comparable))
-
-
-def check_lineages():
-    for where, v in each(load("lineage.json")["cases"], "lineage"):
-        check(where, lambda: verdict(v, v["lineage"], lineage.verify, lambda got, want: (got, want)))
-
-
 def main():
     for run in (check_encoding, check_identifiers, check_signatures, check_statements, check_acknowledgements, check_transactions,
                 check_operations, check_log, check_records, check_light, check_certificates, check_answers,
                 check_lineages):
         run()
-    for name in sorted(os.listdir(DIRECTORY)):
-        if name.endswith(".json") and name not in used:
+    for name in sorted(os.listdir(vectors.DIRECTORY)):
+        if name.endswith(".json") and name not in vectors.used:
             check(name, lambda: "nothing here reads it")
-    print(f"{passed} passed, {len(failures)} failed")
-    return 1 if failures else 0
+    print(f"{vectors.passed} passed, {len(vectors.failures)} failed")
+    return 1 if vectors.failures else 0
 
 
 if __name__ == "__main__":

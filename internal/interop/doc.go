@@ -2,7 +2,7 @@
 // docs/spec and testdata/vectors alone. Its tests run all vectors through it, and the device and the verifier against a
 // real ledger.
 //
-//	check_vectors.py    all vectors, made and read
+//	check_vectors.py    all vectors, made and read (with check_proofs.py, vectors.py)
 //	verify.py           checks a certificate or an answer
 //	verdicts.py         says of any input what it is refused for
 //	device.py           an MQTT device
