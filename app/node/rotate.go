@@ -58,6 +58,31 @@ func NextKey(home string) (crypto.PrivateKey, error) {
 	return out, nil
 }
 
+// UseSigner makes a home one whose consensus key, a new one, is with a signer. A key that
+// it has itself is kept under another name. The node must not run.
+func UseSigner(home, listen string, key crypto.PublicKey) error {
+	c, err := LoadConfig(home)
+	if err != nil {
+		return err
+	}
+	own := cometConfig(c.withDefaults()).PrivValidatorKeyFile()
+	old, err := c.identity()
+	if err != nil {
+		return err
+	}
+	local := c.SignerListen == ""
+	c.SignerListen, c.SignerKey = listen, key
+	if err := c.Validate(); err != nil {
+		return err
+	}
+	if local {
+		if err := os.Rename(own, fmt.Sprintf("%s.%s", own, old.Key.KeyID())); err != nil {
+			return fmt.Errorf("node: keep the old consensus key: %w", err)
+		}
+	}
+	return c.Save()
+}
+
 // SwitchKey puts the next consensus key of a home in place of its own, which is kept
 // beside it. The node must not run: it reads its key when it starts.
 func SwitchKey(home string) (Identity, error) {

@@ -185,6 +185,33 @@ func TestSignerLostVote(t *testing.T) {
 	commit(t, n.Client(), l.Batch(d.Statement(1)))
 }
 
+// TestUseSigner: a home gives up its own key for a signer's, and that for another's.
+func TestUseSigner(t *testing.T) {
+	home := newHome(t, ledgertest.New(t))
+	before, err := LoadIdentity(home)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := UseSigner(home, "tcp://127.0.0.1:1", ledgertest.Key("one").Public()); !errors.Is(err, ErrConfig) {
+		t.Errorf("tcp: %v", err)
+	}
+	if now, err := LoadIdentity(home); err != nil || now != before {
+		t.Errorf("refused, yet the home changed: %v, %v", now, err)
+	}
+	for _, name := range []string{"one", "two"} {
+		key := ledgertest.Key(name).Public()
+		if err := UseSigner(home, "unix:///run/"+name, key); err != nil {
+			t.Fatal(err)
+		}
+		if now, err := LoadIdentity(home); err != nil || now.Key != key || now.NodeID != before.NodeID {
+			t.Errorf("%s: %v, %v", name, now, err)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(home, "config", "priv_validator_key.json."+before.Key.KeyID().String())); err != nil {
+		t.Errorf("the old key: %v", err)
+	}
+}
+
 // TestSignerHome: a home holds no second consensus key, and makes none.
 func TestSignerHome(t *testing.T) {
 	c, _ := signerHome(t, ledgertest.New(t))

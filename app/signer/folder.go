@@ -12,6 +12,7 @@ import (
 
 	"mtmledger/crypto"
 	"mtmledger/internal/disk"
+	"mtmledger/ledger"
 
 	cmtcrypto "github.com/cometbft/cometbft/crypto"
 	cmted25519 "github.com/cometbft/cometbft/crypto/ed25519"
@@ -101,6 +102,13 @@ func (f *Folder) load() (err error) {
 	}
 	f.PeerID, err = PeerID(f.identity)
 	return err
+}
+
+// Possession proves to an organisation that the signer has its key, for a validator that
+// changes to it.
+func (f *Folder) Possession(chain string, organisation crypto.ID) (*ledger.Possession, error) {
+	seed := f.pv.Key.PrivKey.Bytes()[:32]
+	return ledger.SignPossession(crypto.KeyFromSeed([32]byte(seed)), chain, organisation)
 }
 
 // Close lets another process use the folder.

@@ -11,6 +11,15 @@ import (
 	"mtmledger/internal/disk"
 )
 
+// TestPossession: the proof is for the key, the ledger and the organisation.
+func TestPossession(t *testing.T) {
+	_, f := newFolder(t)
+	p, err := f.Possession(chain, crypto.ID{7})
+	if err != nil || p.Key != f.Key || p.Chain != chain || p.Organisation != (crypto.ID{7}) || !p.Verify() {
+		t.Fatalf("%+v, %v", p, err)
+	}
+}
+
 // TestFolder: which folders are refused.
 func TestFolder(t *testing.T) {
 	dir, f := newFolder(t)

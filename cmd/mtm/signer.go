@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/base64"
 	"errors"
 	"fmt"
 
@@ -12,7 +13,7 @@ import (
 )
 
 func newSigner() *cobra.Command {
-	return group("signer", "Keep a validator's key in a process or on a machine of its own", newSignerInit(), newSignerRun())
+	return group("signer", "Keep a validator's key in a process or on a machine of its own", newSignerInit(), newSignerRun(), newSignerPossession())
 }
 
 func newSignerInit() *cobra.Command {
@@ -83,6 +84,43 @@ mtm validator init prints the node's address for --node.`,
 	f.StringVar(&address, "node", "", "unix:///PATH or noise://NODE-PEER-ID@IP:PORT of the node")
 	f.StringVar(&chain, "chain", "", "chain id of the ledger")
 	f.BoolVar(&verbose, "verbose", false, "log everything to standard error")
+	return cmd
+}
+
+func newSignerPossession() *cobra.Command {
+	var (
+		dir, chain, organisation string
+		asJSON                   bool
+	)
+	cmd := &cobra.Command{
+		Use: "possession", Short: "Prove that a signer has its key, for mtm validator rotate",
+		Example: `  mtm validator signer possession --signer next --chain plant-7 --organisation ORGANISATION-ID
+  mtm validator rotate --home d --possession PROOF`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if chain == "" || organisation == "" {
+				return usagef("--chain and --organisation are required")
+			}
+			id, err := idFlag("organisation", organisation)
+			if err != nil {
+				return err
+			}
+			f, err := signer.Open(dir)
+			if err != nil {
+				return folderHint(err)
+			}
+			defer f.Close()
+			p, err := f.Possession(chain, id)
+			if err != nil {
+				return err
+			}
+			text := base64.StdEncoding.EncodeToString(p.Bytes())
+			return report(cmd, asJSON, map[string]any{"key": f.Key, "organisation": id, "possession": text}, text)
+		},
+	}
+	signerFlag(cmd, &dir)
+	jsonFlag(cmd, &asJSON)
+	cmd.Flags().StringVar(&chain, "chain", "", "chain id of the ledger")
+	cmd.Flags().StringVar(&organisation, "organisation", "", "id of the organisation whose validator it is")
 	return cmd
 }
 

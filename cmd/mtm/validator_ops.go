@@ -7,7 +7,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"mtmledger/app/client"
-	"mtmledger/app/node"
 	"mtmledger/crypto"
 	"mtmledger/ledger"
 	"mtmledger/ledger/proof"
@@ -170,75 +169,6 @@ func (s *session) validator(key crypto.PublicKey) (v record.Validator, err error
 		return v, ledger.CodeUnknownValidator.Err()
 	}
 	return record.ParseValidator(out.Results[0].Rows[0].Value)
-}
-
-func newValidatorRotate() *cobra.Command {
-	var (
-		a     act
-		name  string
-		doNow bool
-	)
-	cmd := &cobra.Command{
-		Use: "rotate", Short: "Replace the consensus key of a validator",
-		Long: `Makes a new consensus key and records it in place of the old one, with the same power.
-It decides two blocks later: then stop the validator, run this with --switch, which
-puts the new key in place and keeps the old one beside it, and start the validator.`,
-		Example: `  mtm validator rotate --home d
-  mtm validator rotate --home d --switch      # while the validator is stopped`,
-	}
-	a.flags(cmd)
-	cmd.Flags().StringVar(&name, "validator", "0", "name of the validator in the manifest")
-	cmd.Flags().BoolVar(&doNow, "switch", false, "put the recorded key in place; the validator must be stopped")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		if doNow {
-			return switchValidator(cmd, &a, name)
-		}
-		return a.session(cmd, "", func(s *session) error {
-			if s.m == nil {
-				return usagef("--home must hold the validator")
-			}
-			v, err := s.m.Validator(name)
-			if err != nil {
-				return err
-			}
-			next, err := node.NextKey(s.m.Path(v.Home))
-			if errors.Is(err, node.ErrRemoteKey) {
-				return withHint(err, "give the key of another signer its power by vote, and take this one's: mtm validator add, mtm validator remove")
-			}
-			if err != nil {
-				return err
-			}
-			p, err := ledger.SignPossession(next, s.chain, s.actor)
-			if err != nil {
-				return err
-			}
-			return s.record(cmd, ledger.RotateValidator{Old: v.Key, New: next.Public(), Possession: p})
-		})
-	}
-	return cmd
-}
-
-func switchValidator(cmd *cobra.Command, a *act, name string) error {
-	m, err := openHome(a.home)
-	if err != nil {
-		return err
-	}
-	v, err := m.Validator(name)
-	if err != nil {
-		return err
-	}
-	if c := reachable(cmd.Context(), m); c != nil {
-		c.Close()
-		return withHint(fmt.Errorf("a validator of %s runs", m.Dir), "stop it first")
-	}
-	if _, err := node.SwitchKey(m.Path(v.Home)); err != nil {
-		return withHint(err, "mtm validator rotate --home %s", m.Dir)
-	}
-	if v, err = m.Rekeyed(name); err != nil {
-		return err
-	}
-	return report(cmd, a.asJSON, map[string]any{"validator": v.Name, "key": v.Key},
-		fmt.Sprintf("validator %s signs with %s from its next start on", v.Name, v.Key))
 }
 
 // shownValidators is the JSON form of who decides.
