@@ -1,13 +1,14 @@
 package client
 
 import (
+	"bytes"
 	"context"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -17,14 +18,14 @@ import (
 	"mtmledger/ledger/state"
 )
 
-// fakeNode answers the two RPC methods as CometBFT does.
+// fakeNode answers the two paths as a node does.
 type fakeNode struct {
 	*httptest.Server
 	mu        sync.Mutex
 	height    uint64
 	committed map[[32]byte]query.TxOutcome
 	calls     map[string]int
-	submit    func(tx []byte) (result any, err string)
+	submit    func(tx []byte) (status int, body string)
 }
 
 func newFakeNode(t *testing.T) *fakeNode {
@@ -35,46 +36,42 @@ func newFakeNode(t *testing.T) *fakeNode {
 }
 
 func (n *fakeNode) serve(w http.ResponseWriter, r *http.Request) {
-	var req struct {
-		Method string
-		Params struct {
-			Path, Data string
-			Tx         []byte
-		}
-	}
-	if err := json.NewDecoder(r.Body).Decode(&req); err != nil {
-		http.Error(w, err.Error(), http.StatusBadRequest)
+	request, err := io.ReadAll(r.Body)
+	if err != nil || r.Method != http.MethodPost {
+		http.Error(w, "bad request", http.StatusBadRequest)
 		return
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	var result any
-	failed := ""
-	switch req.Method {
-	case "abci_query":
-		n.calls[req.Params.Path]++
-		result = map[string]any{"response": n.query(req.Params.Path, req.Params.Data)}
-	case "broadcast_tx_sync":
-		result, failed = n.submit(req.Params.Tx)
+	if r.URL.Path == PathTransaction {
+		status, body := n.submit(request)
+		w.WriteHeader(status)
+		io.WriteString(w, body)
+		return
 	}
-	reply := map[string]any{"jsonrpc": "2.0", "id": 1, "result": result}
-	if failed != "" {
-		reply = map[string]any{"jsonrpc": "2.0", "id": 1, "error": map[string]any{"code": -32603, "message": "Internal error", "data": failed}}
-		w.WriteHeader(http.StatusInternalServerError)
+	path := "/" + strings.TrimPrefix(r.URL.Path, PathQuery)
+	n.calls[path]++
+	reply, err := n.query(path, request)
+	if err != nil {
+		w.WriteHeader(http.StatusBadRequest)
+		io.WriteString(w, refusal(ledger.CodeOf(err)))
+		return
 	}
-	json.NewEncoder(w).Encode(reply)
+	w.Write(query.Encode(reply))
 }
 
-func (n *fakeNode) query(path, data string) map[string]any {
-	raw, _ := hex.DecodeString(data)
-	var reply query.Message
+func refusal(code ledger.Code) string {
+	return fmt.Sprintf(`{"code":%d,"name":"%v","text":"why"}`, uint64(code), code)
+}
+
+func (n *fakeNode) query(path string, request []byte) (query.Message, error) {
 	switch path {
 	case query.PathTip:
-		reply = &query.Tip{Height: n.height}
+		return &query.Tip{Height: n.height}, nil
 	case query.PathResults:
 		var q query.ResultsRequest
-		if err := query.Decode(raw, &q); err != nil {
-			return map[string]any{"code": ledger.CodeOf(err), "log": err.Error()}
+		if err := query.Decode(request, &q); err != nil {
+			return nil, err
 		}
 		res := &query.Results{Height: n.height}
 		for i, h := range q.Hashes {
@@ -83,11 +80,9 @@ func (n *fakeNode) query(path, data string) map[string]any {
 				res.List = append(res.List, o)
 			}
 		}
-		reply = res
-	default:
-		return map[string]any{"code": uint32(ledger.CodeUnknownStream), "log": "no such stream"}
+		return res, nil
 	}
-	return map[string]any{"code": 0, "value": query.Encode(reply)}
+	return nil, ledger.Errorf(ledger.CodeUnknownStream, "no such stream")
 }
 
 // commit makes a block of transactions.
@@ -221,27 +216,29 @@ func TestRemoteSubmit(t *testing.T) {
 	tx := []byte("tx")
 	known := []byte("committed")
 	n.commit(ledger.TxHash(known))
-	ok := map[string]any{"code": 0}
-	code := func(c ledger.Code) map[string]any { return map[string]any{"code": uint32(c), "log": "text"} }
 	tests := []struct {
 		name   string
 		tx     []byte
-		result any
-		err    string
+		status int
+		body   string
 		want   ledger.Code
 	}{
-		{"taken", tx, ok, "", ledger.CodeOK},
-		{"known to the pool", tx, nil, "tx already exists in cache", ledger.CodeOK},
-		{"pool full", tx, nil, "mempool is full: number of txs 5 (max: 5)", ledger.CodeOverloaded},
-		{"catching up", tx, nil, "endpoint is closed while node is catching up", ledger.CodeOverloaded},
-		{"too large", tx, nil, "tx too large. Max size is 4, but got 5", ledger.CodeTooLarge},
-		{"something else", tx, nil, "the disk is on fire", ledger.CodeOverloaded},
-		{"refused", tx, code(ledger.CodeUnknownBridge), "", ledger.CodeUnknownBridge},
-		{"this one is committed", known, code(ledger.CodeReplayed), "", ledger.CodeOK},
-		{"replay of another", tx, code(ledger.CodeReplayed), "", ledger.CodeReplayed},
+		{"taken", tx, 200, "", ledger.CodeOK},
+		{"refused", tx, 400, refusal(ledger.CodeUnknownBridge), ledger.CodeUnknownBridge},
+		{"refused for now", tx, 503, refusal(ledger.CodeOverloaded), ledger.CodeOverloaded},
+		{"refused by a newer node", tx, 400, `{"code":9999,"name":"new","text":"why"}`, 9999},
+		{"this one is committed", known, 400, refusal(ledger.CodeReplayed), ledger.CodeOK},
+		{"replay of another", tx, 400, refusal(ledger.CodeReplayed), ledger.CodeReplayed},
+		{"another server", tx, 404, "<html>not found</html>", ledger.CodeOverloaded},
+		{"a server that refuses with code 0", tx, 400, `{"code":0}`, ledger.CodeOverloaded},
 	}
 	for _, tt := range tests {
-		n.submit = func([]byte) (any, string) { return tt.result, tt.err }
+		n.submit = func(got []byte) (int, string) {
+			if !bytes.Equal(got, tt.tx) {
+				t.Errorf("%s: the node got %q", tt.name, got)
+			}
+			return tt.status, tt.body
+		}
 		err := c.Submit(t.Context(), tt.tx)
 		if got := ledger.CodeOf(err); got != tt.want {
 			t.Errorf("%s: %v (%v), want %v", tt.name, got, err, tt.want)

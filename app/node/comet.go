@@ -26,12 +26,8 @@ func cometConfig(c Config) *cfg.Config {
 	cc.SetRoot(c.Home)
 	cc.Moniker = c.Name
 	cc.DBPath = "data"
-	cc.FilterPeers = true // see app.Clients.RefusePeers
-	cc.RPC.ListenAddress = ""
-	if c.RPCListen != Off {
-		cc.RPC.ListenAddress = "tcp://" + c.RPCListen
-	}
-	cc.RPC.CORSAllowedOrigins = nil
+	cc.FilterPeers = true     // see app.Clients.RefusePeers
+	cc.RPC.ListenAddress = "" // serveRPC listens
 	cc.TxIndex.Indexer = "null"
 	cc.Storage.DiscardABCIResponses = true
 	cc.Instrumentation.Prometheus = false

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"path/filepath"
 	"sync"
 	"time"
@@ -55,6 +56,7 @@ type Node struct {
 	comet   *cmtnode.Node
 	signer  *signer.Client // nil when the key is in the home
 	local   *client.Local
+	rpc     *http.Server // nil when off
 
 	life context.Context // ends with the node
 	end  context.CancelFunc
@@ -110,7 +112,7 @@ func (n *Node) start(ctx context.Context) (err error) {
 	if err := n.comet.Start(); err != nil {
 		return fmt.Errorf("node: start: %w", err)
 	}
-	return nil
+	return n.serveRPC()
 }
 
 // choosePorts replaces port 0 in the addresses by a free port.
@@ -283,6 +285,7 @@ func (n *Node) height() uint64 {
 // close ends what was started, CometBFT first and the database last. Blocks
 // committed without a sync are made durable; without that they'd be replayed.
 func (n *Node) close() error {
+	n.closeRPC()
 	if n.comet != nil && n.comet.IsRunning() {
 		n.clients.RefusePeers()
 		if err := n.comet.Stop(); err != nil {
