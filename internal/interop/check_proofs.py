@@ -9,6 +9,7 @@ import mtm_ed25519 as ed25519
 import mtm_formats as f
 import mtm_light as light
 import mtm_lineage as lineage
+import mtm_pages as pages
 from vectors import check, each, h, load, same
 
 
@@ -98,8 +99,23 @@ def comparable(got, want):
 
 
 def check_answers():
-    for where, v in each(load("answer.json")["cases"], "answer"):
+    d = load("answer.json")
+    for where, v in each(d["cases"], "answer"):
         check(where, lambda: verdict(v, v["answer"], answer.verify, comparable))
+    cases = {v["name"]: v for v in d["cases"]}
+
+    def joined(v):
+        files = [base64.b64decode(cases[name]["answer"]) for name in v["pages"]]
+        trust = json.dumps(cases[v["pages"][0]]["trust"]).encode()
+        try:
+            got = pages.verify(files, trust)
+        except light.ProofRefused as e:
+            return same(accepted=(False, v["accepted"]), check=(e.check, v.get("check")))
+        v["finding"]["whole"].pop("question", None)
+        return same(accepted=(True, v["accepted"]), finding=(got, v["finding"]))
+
+    for where, v in each(d["joined"], "pages"):
+        check(where, lambda: joined(v))
 
 
 def check_lineages():

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""verify.py FILE --trust ROOT [--json]: checks a certificate, an answer or a lineage offline. Exit code 0:
-accepted, 1: refused, 2: usage."""
+"""verify.py FILE... --trust ROOT [--json]: checks a certificate, an answer or a lineage offline, or answers that are the
+pages of one list or cover. Exit code 0: accepted, 1: refused, 2: usage."""
 
 import argparse
 import json
@@ -9,6 +9,7 @@ import sys
 import mtm_answer
 import mtm_certificate
 import mtm_lineage
+import mtm_pages
 from mtm_light import ProofRefused
 
 WORDS = {
@@ -20,6 +21,11 @@ WORDS = {
 }
 
 
+def read(name, limit):
+    with open(name, "rb") as f:
+        return f.read(limit + 1)
+
+
 def readable(value):
     """What JSON has no form for: keys and values of rows."""
     return value.hex()
@@ -27,22 +33,23 @@ def readable(value):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("file")
+    parser.add_argument("files", nargs="+")
     parser.add_argument("--trust", required=True)
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     try:
-        with open(args.file, "rb") as f:
-            data = f.read(mtm_lineage.LIMIT + 1)
-        with open(args.trust, "rb") as f:
-            trust = f.read(1048576 + 1)
+        files = [read(name, mtm_lineage.LIMIT) for name in args.files]
+        trust = read(args.trust, 1048576)
     except OSError as e:
         print(e, file=sys.stderr)
         return 2
-    kinds = [k for k in (mtm_answer, mtm_lineage) if data.startswith(k.MAGIC[:-1])]
+    kinds = [k for k in (mtm_answer, mtm_lineage) if files[0].startswith(k.MAGIC[:-1])]
     kind = kinds[0] if kinds else mtm_certificate
     try:
-        finding = kind.verify(data, trust)
+        if len(files) > 1:
+            print(json.dumps(mtm_pages.verify(files, trust), indent=2, ensure_ascii=False))
+            return 0
+        finding = kind.verify(files[0], trust)
     except ProofRefused as e:
         print(f"refused: {e}", file=sys.stderr)
         return 1

@@ -64,16 +64,26 @@ func Join(pages ...*Answered) (*Joined, error) {
 	if first.Cover != nil {
 		return out, out.joinCovers(first.Cover.Claim, last)
 	}
-	if len(first.Results) == 0 || first.Results[0].Query.Kind != QueryList {
-		return nil, fmt.Errorf("%w: page 1 begins with no list and has no cover", ErrPageHole)
-	}
-	if len(last.Results) == 0 {
-		return nil, fmt.Errorf("%w: page %d has no list", ErrPageHole, len(pages))
+	for i, p := range pages {
+		if len(p.Results) == 0 || p.Results[0].Query.Kind != QueryList {
+			return nil, fmt.Errorf("%w: page %d begins with no list and has no cover", ErrPageHole, i+1)
+		}
 	}
 	out.Whole = ListQuery(first.Results[0].Query.Lo, last.Results[0].Query.Hi)
-	rows, heights, err := JoinLists(out.Whole.Lo, out.Whole.Hi, pages...)
+	rows, heights, err := JoinLists(out.Whole.Lo, out.Whole.Hi, beginnings(pages)...)
 	out.Rows, out.Heights = len(rows), heights
 	return out, err
+}
+
+// beginnings returns the pages with their first result only.
+func beginnings(pages []*Answered) []*Answered {
+	out := make([]*Answered, len(pages))
+	for i, p := range pages {
+		page := *p
+		page.Results = p.Results[:1]
+		out[i] = &page
+	}
+	return out
 }
 
 func (out *Joined) joinCovers(whole Claim, last *Answered) error {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"strings"
 	"testing"
+
+	"mtmledger/ledger/record"
 )
 
 // TestVerifyFiles: what files prove together, and which of them is refused.
@@ -56,10 +58,14 @@ func TestVerifyFiles(t *testing.T) {
 		"no list":            {[][]byte{file(func(w *world) { w.queries = w.queries[1:]; w.cover, w.places = nil, nil }), pages[0]}, CheckPages},
 		"nothing asked":      {[][]byte{file(func(w *world) { w.queries, w.cover, w.places = nil, nil, nil }), pages[0]}, CheckPages},
 		"then nothing asked": {[][]byte{pages[0], file(func(w *world) { w.queries, w.cover, w.places = nil, nil, nil })}, CheckPages},
-		"damaged":            {[][]byte{pages[0], pages[1][:100], pages[2]}, CheckChecksum},
-		"no files":           {nil, CheckPages},
-		"too many":           {make([][]byte, MaxPages+1), CheckPages},
-		"not too many":       {make([][]byte, MaxPages), CheckShape},
+		"list not the first": {[][]byte{pages[0], file(func(w *world) {
+			w.page(2, 4)
+			w.queries = append([]Query{ListQuery(record.Range(record.FamilyOrganisationDevice, w.org))}, w.queries...)
+		})}, CheckPages},
+		"damaged":      {[][]byte{pages[0], pages[1][:100], pages[2]}, CheckChecksum},
+		"no files":     {nil, CheckPages},
+		"too many":     {make([][]byte, MaxPages+1), CheckPages},
+		"not too many": {make([][]byte, MaxPages), CheckShape},
 	} {
 		p, err := VerifyFiles(root, tt.files...)
 		var r *Refusal
