@@ -75,6 +75,25 @@ func startSigner(t *testing.T, dir, home string) (stop func()) {
 	return stop
 }
 
+// shortWait is the patience of nodes that lose a vote: longer than a signer waits before
+// it dials again.
+const shortWait = 5 * time.Second
+
+// startPatient starts a node, again while its signer doesn't come in time.
+func startPatient(t *testing.T, c Config) *Node {
+	t.Helper()
+	var n *Node
+	until(t, "the node has its signer", func() bool {
+		var err error
+		if n, err = Start(t.Context(), c, nil); err != nil && !errors.Is(err, signer.ErrNoSigner) {
+			t.Fatal(err)
+		}
+		return err == nil
+	})
+	t.Cleanup(func() { n.Stop() })
+	return n
+}
+
 // TestSigner: a node starts before its signer and waits, commits, waits again for a
 // signer that is started anew, goes on, and ends while it is away.
 func TestSigner(t *testing.T) {
@@ -160,9 +179,9 @@ func TestSignerMissing(t *testing.T) {
 func TestSignerLostVote(t *testing.T) {
 	l := ledgertest.New(t)
 	c, dir := signerHome(t, l)
-	c.SignerWait = time.Second
+	c.SignerWait = shortWait
 	stop := startSigner(t, dir, c.Home)
-	n := startNode(t, c.Home, func(to *Config) { *to = c })
+	n := startPatient(t, c)
 	d := l.Device("press")
 	setUp(t, n.Client(), d)
 	stop()
@@ -181,7 +200,7 @@ func TestSignerLostVote(t *testing.T) {
 	if err := wait(t, n); !errors.Is(err, ErrSigner) || !strings.Contains(err.Error(), "start the node again") {
 		t.Fatalf("it ended with %v", err)
 	}
-	n = startNode(t, c.Home, func(to *Config) { *to = c })
+	n = startPatient(t, c)
 	commit(t, n.Client(), l.Batch(d.Statement(1)))
 }
 
@@ -236,12 +255,13 @@ func TestSignerHome(t *testing.T) {
 // voting, and votes again when the signer is back.
 func TestSignerAway(t *testing.T) {
 	remote, dir := signerHome(t, ledgertest.New(t))
-	remote.SignerWait = time.Second
+	remote.SignerWait = shortWait
 	m := newMembers(t, 4, &remote)
 	stop := startSigner(t, dir, remote.Home)
-	for i := range m.node {
+	for i := range 3 {
 		m.start(i)
 	}
+	m.node[3] = startPatient(t, m.cfg[3])
 	m.advance(2)
 	until(t, "it votes", func() bool { m.advance(m.node[0].height() + 1); return m.signed(m.node[0].height() - 1) })
 	stop()

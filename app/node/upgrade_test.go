@@ -21,6 +21,7 @@ import (
 func TestUpgrade(t *testing.T) {
 	m := newMembers(t, 4, nil)
 	for i := range m.node {
+		m.cfg[i].Heartbeat = DefaultHeartbeat // only what is submitted makes blocks
 		m.start(i)
 	}
 	const next = app.Version + 1
