@@ -2,6 +2,7 @@ package app
 
 import (
 	"encoding/json"
+	"fmt"
 	"testing"
 
 	abci "github.com/cometbft/cometbft/abci/types"
@@ -125,5 +126,76 @@ func TestRemovedBridge(t *testing.T) {
 	}
 	if code := c.block(waits)[0].Code; code != ledger.CodeRetired {
 		t.Errorf("in a block: %v", code)
+	}
+}
+
+// TestOperationQuotas: operations over the organisation's quota get into neither a proposal
+// nor, beyond a few blocks' worth, the pool; batches don't use up what the pool keeps for
+// operations, nor in a proposal what comes before them.
+func TestOperationQuotas(t *testing.T) {
+	l := ledgertest.New(t)
+	c := newChain(t, l)
+	d := c.device("press")
+	limit := ledger.SetParameters{Values: []ledger.Parameter{{ID: ledger.ParameterStatementsPerOrganisation, Value: 2}}}
+	if res := c.block(l.Operation(now, ledger.Propose{Expires: now + 600, Body: limit})); res[0].Code != ledger.CodeOK {
+		t.Fatal(res)
+	}
+	c.block()
+	describe := func(i int) []byte {
+		return l.Operation(now, ledger.Describe{Subject: l.Organisation, Attributes: []ledger.Attribute{{Name: "site", Text: fmt.Sprint(i)}}})
+	}
+	a, b, over := describe(1), describe(2), describe(3)
+	batch := l.Batch(d.Statement(1))
+	if !c.process(a, b) || c.process(a, b, over) || c.process(a, b, batch) || !c.process(a, batch) {
+		t.Error("proposals")
+	}
+	if got := c.prepare(1<<20, batch, a, b, over); len(got) != 2 || string(got[0]) != string(a) || string(got[1]) != string(b) {
+		t.Errorf("%d transactions proposed, want the two operations", len(got))
+	}
+	for i := range 2 * poolBlocks {
+		if code := c.check(l.Batch(d.StatementAt(uint64(10+i), 1))); code != ledger.CodeOK {
+			t.Fatalf("batch %d: %v", i, code)
+		}
+	}
+	if code := c.check(batch); code != ledger.CodeQuota {
+		t.Errorf("one batch more: %v", code)
+	}
+	for i := range 2 * poolBlocks {
+		if code := c.check(describe(10 + i)); code != ledger.CodeOK {
+			t.Fatalf("operation %d: %v", i, code)
+		}
+	}
+	if code := c.check(over); code != ledger.CodeQuota {
+		t.Errorf("one operation more: %v", code)
+	}
+	if res := c.block(a, b, over); res[0].Code != ledger.CodeOK || res[2].Code != ledger.CodeQuota {
+		t.Errorf("in a block: %v", res)
+	}
+	if code := c.check(describe(50)); code != ledger.CodeOK {
+		t.Errorf("after a block: %v", code)
+	}
+}
+
+// TestPoolOperations: the pool takes poolOperations bytes of an organisation's operations
+// between two blocks, whatever its quota.
+func TestPoolOperations(t *testing.T) {
+	l := ledgertest.New(t)
+	c := newChain(t, l)
+	taken, i := 0, 0
+	for ; taken <= 2*poolOperations; i++ {
+		var list []ledger.Attribute
+		for k := range 16 {
+			list = append(list, ledger.Attribute{Name: fmt.Sprintf("a%02d", k), Data: make([]byte, 240)})
+		}
+		tx := l.Operation(now+int64(i), ledger.Describe{Subject: l.Organisation, Attributes: list})
+		if code := c.check(tx); code == ledger.CodeQuota {
+			break
+		} else if code != ledger.CodeOK {
+			t.Fatal(code)
+		}
+		taken += len(tx)
+	}
+	if taken > poolOperations || taken < poolOperations-5_000 {
+		t.Errorf("%d bytes taken, want nearly %d", taken, poolOperations)
 	}
 }

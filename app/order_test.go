@@ -102,3 +102,29 @@ func TestFairChoice(t *testing.T) {
 		}
 	})
 }
+
+// TestFairOperations: organisations take turns with their operations, which leave room for
+// batches; alone they may have the whole block.
+func TestFairOperations(t *testing.T) {
+	operation := func(payer byte, place int) candidate {
+		tx := &ledger.Transaction{Operation: &ledger.Operation{}}
+		return candidate{parsedTx: &parsedTx{tx: tx}, place: place, bytes: 10, payer: crypto.ID{payer}}
+	}
+	var flood []candidate
+	for i := range 100 {
+		flood = append(flood, operation(1, i))
+	}
+	if got := choose(flood, 500); len(got) != 50 {
+		t.Errorf("alone: %d operations", len(got))
+	}
+	trickle := operation(2, 100)
+	batch := candidate{parsedTx: &parsedTx{tx: &ledger.Transaction{Batch: &ledger.Batch{Bridge: crypto.ID{3}}}}, place: 101, bytes: 200}
+	got := choose(append(flood, trickle, batch), 500)
+	places := map[int]bool{}
+	for _, c := range got {
+		places[c.place] = true
+	}
+	if len(got) != 26 || !places[100] || !places[101] || got[25].place != 101 {
+		t.Errorf("%d transactions, the other's operation %v, the batch %v", len(got), places[100], places[101])
+	}
+}

@@ -42,7 +42,8 @@ func (a *App) PrepareProposal(_ context.Context, req *abci.RequestPrepareProposa
 type candidate struct {
 	*parsedTx
 	place int
-	bytes int64 // what it takes in a block
+	bytes int64     // what it takes in a block
+	payer crypto.ID // the organisation whose quota it uses
 }
 
 // proposable returns the transactions that a block may have, none twice and none over
@@ -75,36 +76,54 @@ func (a *App) proposable(tip *store.View, raws [][]byte) ([]candidate, error) {
 }
 
 // choose returns what goes into a block of at most limit bytes, in the order of
-// the pool as far as it is fair: operations, then the bridges in turn by bytes.
+// the pool as far as it is fair: operations, the organisations in turn by bytes, then
+// batches, the bridges in turn by bytes. If others wait, neither is more than a share of
+// the block.
 func choose(cs []candidate, limit int64) []candidate {
-	var chosen []candidate
-	queues := make(map[crypto.ID][]candidate)
-	var bridges []crypto.ID
+	var operations, batches turns
 	for _, c := range cs {
 		if c.tx.Operation != nil {
-			if c.bytes <= limit {
-				limit -= c.bytes
-				chosen = append(chosen, c)
-			}
-			continue
+			operations.add(c.payer, c)
+		} else {
+			batches.add(c.tx.Batch.Bridge, c)
 		}
-		id := c.tx.Batch.Bridge
-		if queues[id] == nil {
-			bridges = append(bridges, id)
-		}
-		queues[id] = append(queues[id], c)
 	}
-	if len(bridges) > 1 {
+	first := limit
+	if len(operations.who)+len(batches.who) > 1 {
+		first /= fairShare
+	}
+	chosen := operations.take(first)
+	for _, c := range chosen {
+		limit -= c.bytes
+	}
+	if len(batches.who) > 1 {
 		limit /= fairShare
 	}
-	return append(chosen, takeTurns(queues, bridges, limit)...)
+	return append(chosen, batches.take(limit)...)
 }
 
-// takeTurns gives each bridge in turn the next place until the bytes are used:
-// the one that has had the fewest bytes is next, the first in the pool among
-// equals. A transaction that doesn't fit ends its bridge's turns.
-func takeTurns(queues map[crypto.ID][]candidate, bridges []crypto.ID, limit int64) []candidate {
+// turns are the transactions of several who share a block.
+type turns struct {
+	who    []crypto.ID
+	queues map[crypto.ID][]candidate
+}
+
+func (t *turns) add(id crypto.ID, c candidate) {
+	if t.queues == nil {
+		t.queues = make(map[crypto.ID][]candidate)
+	}
+	if t.queues[id] == nil {
+		t.who = append(t.who, id)
+	}
+	t.queues[id] = append(t.queues[id], c)
+}
+
+// take gives each in turn the next place until the bytes are used: the one that has had
+// the fewest bytes is next, the first in the pool among equals. A transaction that doesn't
+// fit ends its sender's turns.
+func (t *turns) take(limit int64) []candidate {
 	var chosen []candidate
+	queues, bridges := t.queues, t.who
 	had := make([]int64, len(bridges))
 	for {
 		next := -1

@@ -94,7 +94,7 @@ var codes = [...]codeInfo{
 	CodeUnknownActor:        {"unknown_actor", "the ledger does not know who acts; check the actor's id", true},
 	CodeNotAfterTooFar:      {"not_after_too_far", "sign the operation with a nearer not_after: at most 30 days ahead", false},
 	CodeSuspended:           {"suspended", "the principal is suspended; its organisation must resume it", true},
-	CodeQuota:               {"quota", "the quota of this bridge is used up; send again later", true},
+	CodeQuota:               {"quota", "the quota of this bridge, or of its organisation, is used up; send again later", true},
 	CodeFutureHeight:        {"future_height", "the ledger has not reached this height; ask again later or for a lower one", true},
 	CodeNotFound:            {"not_found", "there is nothing at this place; check id, number and height", false},
 	CodePruned:              {"pruned", "this node has deleted it; ask a node that keeps the archive", false},

@@ -261,12 +261,14 @@ func (s *session) submit(body ledger.Body) (r recordedAs, err error) {
 	return r, nil
 }
 
-// send submits a transaction, and again while the node is busy or catching up.
+// send submits a transaction, and again while the node is busy or catching up, or the
+// organisation's quota is used up.
 func (s *session) send(tx []byte) error {
 	deadline := time.Now().Add(sendPatience)
 	for {
 		err := s.c.Submit(s.ctx, tx)
-		if ledger.CodeOf(err) != ledger.CodeOverloaded || time.Now().After(deadline) {
+		busy := ledger.CodeOf(err) == ledger.CodeOverloaded || ledger.CodeOf(err) == ledger.CodeQuota
+		if !busy || time.Now().After(deadline) {
 			return err
 		}
 		if err := sleep(s.ctx, provenPollEvery); err != nil {

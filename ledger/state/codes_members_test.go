@@ -320,7 +320,7 @@ func TestQuota(t *testing.T) {
 	}
 	for i, want := range []ledger.Code{0, ledger.CodeQuota, 0, 0} {
 		tx, _ := ledger.ParseTransaction(b.Txs[i])
-		if code, err := q.Take(tx.Batch); code != want || err != nil {
+		if code, err := q.Take(tx); code != want || err != nil {
 			t.Errorf("batch %d: %v, want %v (%v)", i, code, want, err)
 		}
 	}

@@ -59,6 +59,23 @@ func (n *naive) takeQuota(bridge crypto.ID, bytes uint64) bool {
 	return true
 }
 
+// takeOperationQuota takes what an operation needs, if its organisation has it.
+func (n *naive) takeOperationQuota(o *ledger.Operation) bool {
+	payer := o.Actor
+	if d := n.devices[o.Actor]; d != nil {
+		now, _ := d.is.at(n.height)
+		payer = now.Organisation
+	}
+	used := n.used[payer]
+	used.statements++
+	used.bytes += uint64(min(len(o.Bytes()), 60_000))
+	if used.statements > n.parameter(ledger.ParameterStatementsPerOrganisation) || used.bytes > n.parameter(ledger.ParameterBytesPerOrganisation) {
+		return false
+	}
+	n.used[payer] = used
+	return true
+}
+
 // statement applies a statement whose signature is valid.
 func (n *naive) statement(s *ledger.Statement) ledger.Code {
 	stream := n.streams[s.Stream]

@@ -28,6 +28,8 @@ func (n *naive) operation(o *ledger.Operation) ledger.Code {
 	digest := o.Sign1.Digest()
 	_, replayed := n.done[digest]
 	switch {
+	case !n.takeOperationQuota(o):
+		return ledger.CodeQuota
 	case replayed:
 		return ledger.CodeReplayed
 	case o.NotAfter < n.now():

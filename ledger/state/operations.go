@@ -133,6 +133,9 @@ func (c *change) commit() {
 }
 
 func (v *View) applyOperation(b Block, op *ledger.Operation, verdicts []ledger.Code) Result {
+	if code := v.takeOperationQuota(b, op); code != ledger.CodeOK {
+		return Result{Code: code}
+	}
 	if code := v.checkOperation(b, op, verdicts); code != ledger.CodeOK {
 		return Result{Code: code}
 	}

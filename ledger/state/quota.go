@@ -6,13 +6,13 @@ import (
 	"mtmledger/ledger/record"
 )
 
-// Quota counts what bridges and organisations use up of a block: statements and their
-// bytes, accepted or not. It is not safe for concurrent use.
+// Quota counts what bridges and organisations use up of a block: statements, operations
+// and their bytes, accepted or not. It is not safe for concurrent use.
 type Quota struct {
 	limits        record.Parameters
 	bridges       map[crypto.ID]*usage
 	organisations map[crypto.ID]*usage
-	owners        map[crypto.ID]crypto.ID // of bridges
+	owners        map[crypto.ID]crypto.ID // of bridges and actors
 	r             Reader
 	height        uint64
 }
@@ -46,14 +46,24 @@ func (q *Quota) Multiply(n uint64) {
 	q.limits.BytesPerOrganisation *= n
 }
 
+// BoundBytes makes the organisations' quota of bytes at most n, before any is used.
+func (q *Quota) BoundBytes(n uint64) {
+	q.limits.BytesPerOrganisation = min(q.limits.BytesPerOrganisation, n)
+}
+
 // Use replaces the Reader by another one of the same records.
 func (q *Quota) Use(r Reader) { q.r = r }
 
-// Take uses up what a whole batch needs. It returns CodeQuota, and uses nothing, if there is
-// not enough left: such a batch does not belong into the block. For PrepareProposal, in
-// the order it chooses; for ProcessProposal, in the order of the block; for CheckTx, with
-// a new Quota: a batch that is too large by itself. The error is a failure of the Reader.
-func (q *Quota) Take(batch *ledger.Batch) (ledger.Code, error) {
+// Take uses up what a whole batch, or an operation, needs. It returns CodeQuota, and uses
+// nothing, if there is not enough left: such a transaction does not belong into the block.
+// For PrepareProposal, in the order it chooses; for ProcessProposal, in the order of the
+// block; for CheckTx, with a new Quota: a batch that is too large by itself. The error is a
+// failure of the Reader.
+func (q *Quota) Take(tx *ledger.Transaction) (ledger.Code, error) {
+	batch := tx.Batch
+	if batch == nil {
+		return q.takeOperation(tx.Operation)
+	}
 	bytes := uint64(0)
 	for _, raw := range batch.Raw {
 		bytes += uint64(len(raw))
@@ -76,6 +86,47 @@ func (q *Quota) take(bridge crypto.ID, statements, bytes uint64) (ledger.Code, e
 	b.add(statements, bytes)
 	o.add(statements, bytes)
 	return ledger.CodeOK, nil
+}
+
+// takeOperation uses up an operation of the organisation that acts, or that owns the
+// device that acts.
+func (q *Quota) takeOperation(op *ledger.Operation) (ledger.Code, error) {
+	owner, err := q.actorOf(op.Actor)
+	if err != nil {
+		return ledger.CodeOK, err
+	}
+	bytes := uint64(min(len(op.Bytes()), ledger.MaxOperation))
+	o, l := used(q.organisations, owner), &q.limits
+	if !o.fits(1, bytes, l.StatementsPerOrganisation, l.BytesPerOrganisation) {
+		return ledger.CodeQuota, nil
+	}
+	o.add(1, bytes)
+	return ledger.CodeOK, nil
+}
+
+// Payer is the organisation whose quota a transaction uses.
+func (q *Quota) Payer(tx *ledger.Transaction) (crypto.ID, error) {
+	if tx.Batch != nil {
+		return q.owner(tx.Batch.Bridge)
+	}
+	return q.actorOf(tx.Operation.Actor)
+}
+
+// actorOf is the organisation that an actor is, or that owns it, whose row was there
+// before the block.
+func (q *Quota) actorOf(id crypto.ID) (crypto.ID, error) {
+	if owner, known := q.owners[id]; known {
+		return owner, nil
+	}
+	owner := id
+	_, organisation, err := organisationAt(q.r, id, q.height)
+	if err == nil && !organisation {
+		var device record.Device
+		device, _, err = deviceAt(q.r, id, q.height)
+		owner = device.Organisation
+	}
+	q.owners[id] = owner
+	return owner, err
 }
 
 func used(m map[crypto.ID]*usage, id crypto.ID) *usage {
@@ -106,6 +157,13 @@ func (v *View) quota(b Block) *Quota {
 		v.quotas = q
 	}
 	return v.quotas
+}
+
+// takeOperationQuota uses up one operation.
+func (v *View) takeOperationQuota(b Block, op *ledger.Operation) ledger.Code {
+	code, err := v.quota(b).takeOperation(op)
+	v.fail(err)
+	return code
 }
 
 // takeQuota uses up one statement.
