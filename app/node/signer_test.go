@@ -139,6 +139,7 @@ func TestSigner(t *testing.T) {
 	if err := n.Client().Submit(t.Context(), l.Batch(d.Statement(1))); err != nil {
 		t.Fatal(err)
 	}
+	until(t, "consensus waits for the signer", n.signer.Waiting)
 	ended := make(chan error, 1)
 	go func() { ended <- n.Stop() }()
 	select {

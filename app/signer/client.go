@@ -46,6 +46,7 @@ type Client struct {
 	conn    net.Conn      // of the one signer, nil while it is away
 	changed chan struct{} // closed, and replaced, when conn changes
 	back    time.Time     // when conn was made
+	open    bool          // a question is
 	waited  bool          // waited for the absent signer in vain
 	lost    uint64        // height of the last vote that nobody signed
 	refused error         // why the last caller was turned away
@@ -197,6 +198,8 @@ func (c *Client) gone(conn net.Conn, err error) {
 func (c *Client) ask(req privvalproto.Message) (res privvalproto.Message, err error) {
 	c.asking.Lock()
 	defer c.asking.Unlock()
+	c.opened(true)
+	defer c.opened(false)
 	ctx, cancel := context.WithTimeout(c.life, c.patience())
 	defer cancel()
 	for {
@@ -212,6 +215,19 @@ func (c *Client) ask(req privvalproto.Message) (res privvalproto.Message, err er
 		}
 		c.gone(conn, err)
 	}
+}
+
+func (c *Client) opened(open bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.open = open
+}
+
+// Waiting tells whether a question waits for the signer to come.
+func (c *Client) Waiting() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.open && c.conn == nil
 }
 
 // patience is how long to wait now: not again for a signer that didn't come.

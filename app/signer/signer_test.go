@@ -341,13 +341,7 @@ func TestClose(t *testing.T) {
 	c := listenFor(t, socket(t), f, nil)
 	got := make(chan error, 1)
 	go func() { got <- c.SignVote(chain, vote(1, 1)) }()
-	until(t, "the vote waits", func() bool {
-		if c.asking.TryLock() {
-			c.asking.Unlock()
-			return false
-		}
-		return true
-	})
+	until(t, "the vote waits", c.Waiting)
 	if err := errors.Join(c.Close(), c.Close()); err != nil {
 		t.Fatal(err)
 	}
