@@ -30,6 +30,7 @@ fuzz:
 	@FUZZTIME=$(FUZZTIME) bash internal/ci/fuzz.sh
 
 soak: build
+	MTM_MODEL_RUNS=2000 $(GO) test -count=1 -timeout 60m -run '^TestModel$$' ./ledger/state
 	MTM_SOAK=$(SOAK) $(GO) test -count=1 -timeout 120m -run 'TestKill|TestFourValidators' -v ./testnet/...
 
 bench: build

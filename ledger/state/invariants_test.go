@@ -52,7 +52,7 @@ func TestInvariants(t *testing.T) {
 			d.put(record.StreamRow(d.stream), record.StreamHead{Device: d.device, Mark: 6, Gaps: 1}.Encode())
 		}},
 		{"quotas: bridge", func(d *damaged) { d.limit(func(p *record.Parameters) { p.StatementsPerBridge = 1 }) }},
-		{"quotas: organisation", func(d *damaged) { d.limit(func(p *record.Parameters) { p.StatementsPerOrganisation = 1 }) }},
+		{"quotas: organisation", func(d *damaged) { d.limit(func(p *record.Parameters) { p.StatementsPerOrganisation = 2 }) }}, // with the operation they are 3
 		{"no operation applied twice", func(d *damaged) { d.entry(d.operation) }},
 		{"no operation applied twice", func(d *damaged) { d.put(record.OperationRow([32]byte{1}), record.Operation{Index: 1}.Encode()) }},
 		{"each entry belongs to one block", func(d *damaged) { d.put(record.BlockRow(d.c.Height), nil) }},

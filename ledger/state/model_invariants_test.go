@@ -207,34 +207,55 @@ func (v *invariants) numbersOnce(t simtest.TB, all rows) {
 	}
 }
 
-// quotasKept: in no block more statements or bytes of one bridge or organisation were
-// looked at than the parameters in force allow.
+// used is what a bridge or an organisation used of a block.
+type used struct{ statements, bytes uint64 }
+
+// quotasKept: in no block more statements and operations, or bytes of them, of one bridge
+// or organisation were looked at than the parameters in force allow.
 func (v *invariants) quotasKept(t simtest.TB, all rows, b *simtest.Block) {
 	limits, _ := inForce(family(t, all, record.FamilyParameters, record.ParseParameters), crypto.ID{}, b.Height)
-	bridges := family(t, all, record.FamilyBridge, record.ParseBridge)
-	type use struct{ statements, bytes uint64 }
-	used := make(map[crypto.ID]use)
-	for i, res := range b.Results {
-		tx, err := ledger.ParseTransaction(b.Txs[i])
-		if err != nil || tx.Batch == nil || res.Code != ledger.CodeOK {
-			continue
-		}
-		row, _ := inForce(bridges, tx.Batch.Bridge, b.Height)
-		for k, code := range res.Codes {
-			if code == ledger.CodeQuota {
-				continue
-			}
-			for _, id := range []crypto.ID{tx.Batch.Bridge, row.Organisation} {
-				used[id] = use{used[id].statements + 1, used[id].bytes + uint64(len(tx.Batch.Raw[k]))}
-			}
-		}
-		if u := used[tx.Batch.Bridge]; u.statements > limits.StatementsPerBridge || u.bytes > limits.BytesPerBridge {
-			t.Fatalf("quotas: bridge %v used %+v of height %d, of %+v", tx.Batch.Bridge, u, b.Height, limits)
-		}
-		if u := used[row.Organisation]; u.statements > limits.StatementsPerOrganisation || u.bytes > limits.BytesPerOrganisation {
-			t.Fatalf("quotas: organisation %v used %+v of height %d, of %+v", row.Organisation, u, b.Height, limits)
+	bridges, organisations := v.useOf(t, all, b)
+	for id, u := range bridges {
+		if u.statements > limits.StatementsPerBridge || u.bytes > limits.BytesPerBridge {
+			t.Fatalf("quotas: bridge %v used %+v of height %d, of %+v", id, u, b.Height, limits)
 		}
 	}
+	for id, u := range organisations {
+		if u.statements > limits.StatementsPerOrganisation || u.bytes > limits.BytesPerOrganisation {
+			t.Fatalf("quotas: organisation %v used %+v of height %d, of %+v", id, u, b.Height, limits)
+		}
+	}
+}
+
+// useOf adds up what the bridges and organisations used of a block for certain: each
+// statement without the code quota, each operation that was applied.
+func (v *invariants) useOf(t simtest.TB, all rows, b *simtest.Block) (bridges, organisations map[crypto.ID]used) {
+	bridges, organisations = make(map[crypto.ID]used), make(map[crypto.ID]used)
+	add := func(m map[crypto.ID]used, id crypto.ID, bytes int) {
+		m[id] = used{m[id].statements + 1, m[id].bytes + uint64(bytes)}
+	}
+	bridgeRows, deviceRows := family(t, all, record.FamilyBridge, record.ParseBridge), family(t, all, record.FamilyDevice, record.ParseDevice)
+	for i, res := range b.Results {
+		tx, err := ledger.ParseTransaction(b.Txs[i])
+		switch {
+		case err != nil || res.Code != ledger.CodeOK:
+		case tx.Operation != nil:
+			payer := tx.Operation.Actor
+			if device, found := inForce(deviceRows, payer, b.Height); found {
+				payer = device.Organisation
+			}
+			add(organisations, payer, min(len(tx.Operation.Bytes()), ledger.MaxOperation))
+		default:
+			row, _ := inForce(bridgeRows, tx.Batch.Bridge, b.Height)
+			for k, code := range res.Codes {
+				if code != ledger.CodeQuota {
+					add(bridges, tx.Batch.Bridge, len(tx.Batch.Raw[k]))
+					add(organisations, row.Organisation, len(tx.Batch.Raw[k]))
+				}
+			}
+		}
+	}
+	return bridges, organisations
 }
 
 func (v *invariants) operationEntry(t simtest.TB, index uint64, o *ledger.Operation) {
