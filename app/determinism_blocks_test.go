@@ -61,7 +61,7 @@ type genGrant struct {
 func makeScenario(t *testing.T, seed uint64, blocks int) *scenario {
 	c := simtest.New(t, simtest.Config{
 		Organisations: 5, Devices: 3, Streams: 2, Admins: 2, Validators: 1,
-		Parameters: ledger.GenesisParameters{OpenGaps: 5},
+		Parameters: ledger.GenesisParameters{OpenGaps: 5, StatementsPerBridge: 2, StatementsPerOrganisation: 8},
 	})
 	s := &scenario{Chain: c.ID, AppState: c.AppState}
 	for _, o := range c.Organisations {
@@ -126,8 +126,12 @@ func (g *generator) block() (b scenarioBlock) {
 	return b
 }
 
-// junk is what no honest node sends: bytes, an old transaction, a wrong signature.
+// junk is what no honest node sends: bytes, an old transaction, a wrong signature, the
+// batch of a bridge that nobody enrolled.
 func (g *generator) junk() []byte {
+	if g.oneIn(8) {
+		return oneOf(g, g.c.Organisations).NewBridge(g.c, g.name("stranger")).Batch(g.statement(oneOf(g, g.streams)))
+	}
 	raw := []byte("no transaction")
 	if len(g.old) > 0 && !g.oneIn(4) {
 		raw = bytes.Clone(oneOf(g, g.old))
@@ -256,8 +260,10 @@ func (g *generator) consortium() []byte {
 		values := []ledger.Parameter{
 			{ID: ledger.ParameterClockAhead, Value: 1000 + g.rng.Uint64N(1000)},
 			{ID: ledger.ParameterOpenGaps, Value: 4 + g.rng.Uint64N(4)},
+			{ID: ledger.ParameterStatementsPerBridge, Value: 2 + g.rng.Uint64N(3)},
+			{ID: ledger.ParameterStatementsPerOrganisation, Value: 6 + g.rng.Uint64N(6)},
 		}
-		return g.propose(proposer, ledger.SetParameters{Values: values[g.rng.IntN(2):]}, g.members()...)
+		return g.propose(proposer, ledger.SetParameters{Values: values[g.rng.IntN(4):]}, g.members()...)
 	}
 	if len(g.guests) == 0 {
 		return g.by(proposer, ledger.Remove{Organisation: proposer.ID}) // alone: it needs a vote

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -67,6 +68,7 @@ type outcomes struct {
 	Applied  map[ledger.Kind]int // operations, proposed ones where they were decided
 	Database [32]byte            // of every key and value at the end
 	Keys     int
+	Families map[record.Family]bool // of which there are rows at the end
 	Restarts int
 	Repeated int // blocks that were lost by crashes and applied again
 }
@@ -175,9 +177,14 @@ func requireEverything(t *testing.T, got outcomes) {
 	if testing.Short() {
 		return // too few for all
 	}
-	for kind := ledger.KindEnrolDevice; kind <= ledger.KindRemoveBridge; kind++ {
+	for kind := ledger.Kind(1); !strings.HasPrefix(kind.String(), "kind_"); kind++ {
 		if got.Applied[kind] < 5 {
 			t.Errorf("%v was applied %d times: the test does not test it", kind, got.Applied[kind])
+		}
+	}
+	for f := record.Family(0); f < 255; f++ {
+		if !strings.HasPrefix(f.String(), "family_") && !got.Families[f] {
+			t.Errorf("there is no row of %v: the test does not test it", f)
 		}
 	}
 	for _, code := range expectedCodes {
@@ -192,7 +199,9 @@ var expectedCodes = []ledger.Code{
 	ledger.CodeUsed, ledger.CodeTooManyGaps, ledger.CodeClockAhead, ledger.CodeNotOwner, ledger.CodeExists,
 	ledger.CodeReplayed, ledger.CodeSuspended, ledger.CodeRetired, ledger.CodeNeedsProposal, ledger.CodeNoGrant,
 	ledger.CodeGrantExpired, ledger.CodeOutOfRange, ledger.CodeProposalClosed, ledger.CodeAlreadyApproved,
-	ledger.CodeClosed, ledger.CodeUnknownGrant,
+	ledger.CodeClosed, ledger.CodeUnknownGrant, ledger.CodeQuota, ledger.CodeUnknownBridge, ledger.CodeUnknownDevice,
+	ledger.CodeUnknownStream, ledger.CodeUnknownActor, ledger.CodeNotFound,
+	ledger.CodeGrantRevoked, ledger.CodeUnknownProposal, ledger.CodeUnknownValidator, ledger.CodeSeveralOwners,
 }
 
 // runReplicas runs replicas at the same time, each in a process of its own.
@@ -396,12 +405,18 @@ func (p *process) block(h int) {
 	p.out.Heights = append(p.out.Heights, o)
 }
 
-// count counts the operations that were applied, by kind.
+// count counts the operations that were applied, by kind, and looks which rows there are.
 func (p *process) count() {
 	p.t.Helper()
 	p.out.Applied = make(map[ledger.Kind]int)
 	tip := p.st.Tip()
 	defer tip.Release()
+	p.out.Families = make(map[record.Family]bool)
+	for f := record.Family(0); f < 255; f++ {
+		_, value, err := tip.Predecessor(record.FamilyRange(f))
+		p.must(err)
+		p.out.Families[f] = value != nil
+	}
 	for h := 1; h <= p.Blocks; h++ {
 		for i, res := range p.out.Heights[h].Results {
 			tx, err := ledger.ParseTransaction(p.s.Blocks[h-1].Txs[i])
