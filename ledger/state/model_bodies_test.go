@@ -19,6 +19,9 @@ func (m *model) draw(t *rapid.T, kind ledger.Kind) (d drawn) {
 		return m.drawEnrolment(t, kind)
 	case ledger.KindRemoveBridge:
 		bridge := usually(t, "bridge", where(m.cast.bridges, func(id crypto.ID) bool { return m.n.bridges[id] != nil }), m.cast.bridges)
+		if odd(t, 4, "any bridge") {
+			bridge = one(t, "which bridge", m.cast.bridges)
+		}
 		return drawn{actor: m.anActor(t, m.ownerOf(bridge)), body: ledger.RemoveBridge{Bridge: bridge}}
 	case ledger.KindOpenStream:
 		free := where(m.cast.streams, func(id crypto.ID) bool {
@@ -153,7 +156,7 @@ func (m *model) drawTransfer(t *rapid.T, kind ledger.Kind) drawn {
 	to := m.anOrganisation(t)
 	if kind == ledger.KindTransferDevice {
 		device := m.aDevice(t)
-		if m.n.devices[m.moved] != nil && rapid.Bool().Draw(t, "the same") {
+		if m.n.devices[m.moved] != nil && !odd(t, 3, "another device") {
 			device = m.moved
 		}
 		m.moved = device
@@ -213,6 +216,9 @@ func (m *model) drawUse(t *rapid.T, kind ledger.Kind) drawn {
 		return drawn{actor: m.anOrganisation(t), body: body}
 	}
 	g := one(t, "grant", m.n.grants[max(0, len(m.n.grants)-6):])
+	if now := where(m.n.grants, func(g *naiveGrant) bool { return g.From == m.n.time || g.Until == m.n.time }); len(now) > 0 && rapid.Bool().Draw(t, "at its edge") {
+		g = one(t, "grant at its edge", now)
+	}
 	if kind == ledger.KindRevoke {
 		return drawn{actor: m.anActor(t, append(m.holders(g.Stream, g.First, g.Last), g.Grantor)...), body: ledger.Revoke{Grant: g.id}}
 	}
@@ -265,6 +271,9 @@ func (m *model) drawApproval(t *rapid.T) drawn {
 		return drawn{actor: m.anOrganisation(t), body: ledger.Approve{Proposal: crypto.ID{9}}}
 	}
 	p := usually(t, "proposal", open[max(0, len(open)-3):], recent)
+	if twice := where(open, m.movesAgain); len(twice) > 0 {
+		p = one(t, "what moves twice", twice)
+	}
 	need, _ := m.n.whoMustAgree(act{actor: p.proposer, body: p.body})
 	if members, _ := m.n.members.at(m.n.height + 1); need.vote {
 		need.all = append(need.all, members...)
@@ -282,4 +291,21 @@ func (m *model) drawApproval(t *rapid.T) drawn {
 		d.actor, d.key = m.anActor(t, m.activeOrganisations()...), crypto.PrivateKey{}
 	}
 	return d
+}
+
+// movesAgain tells whether a proposal gives away a stream that changes hands in this block.
+func (m *model) movesAgain(p *naiveProposal) bool {
+	return slices.ContainsFunc(m.cast.streams, func(id crypto.ID) bool {
+		s := m.n.streams[id]
+		if s == nil || s.owners[len(s.owners)-1].from != m.n.height+1 {
+			return false
+		}
+		switch b := p.body.(type) {
+		case ledger.TransferStream:
+			return b.Stream == id
+		case ledger.TransferDevice:
+			return b.WithStreams && b.Device == s.device && m.deviceOwner(b.Device) == m.streamOwner(id)
+		}
+		return false
+	})
 }

@@ -25,7 +25,7 @@ type drawn struct {
 // weights say how often a kind is drawn. What ends something for good is rare.
 var weights = map[ledger.Kind]int{
 	ledger.KindEnrolDevice: 4, ledger.KindEnrolDevices: 3, ledger.KindEnrolBridge: 3, ledger.KindOpenStream: 8, ledger.KindRotate: 10,
-	ledger.KindSuspend: 4, ledger.KindResume: 6, ledger.KindRetire: 1, ledger.KindCompromise: 5, ledger.KindRemoveBridge: 1,
+	ledger.KindSuspend: 4, ledger.KindResume: 6, ledger.KindRetire: 1, ledger.KindCompromise: 5, ledger.KindRemoveBridge: 2,
 	ledger.KindTransferDevice: 12, ledger.KindDescribe: 3, ledger.KindTransferStream: 12, ledger.KindCloseStream: 1,
 	ledger.KindGrant: 20, ledger.KindRevoke: 5, ledger.KindDeliver: 14, ledger.KindEquivocation: 3,
 	ledger.KindApprove: 20, ledger.KindAdmit: 5, ledger.KindRemove: 2, ledger.KindValidator: 10, ledger.KindSetParameters: 8,
@@ -88,6 +88,9 @@ func (m *model) kind(t *rapid.T) ledger.Kind {
 	}
 	if len(m.openProposals()) > 0 && rapid.Bool().Draw(t, "vote") {
 		return ledger.KindApprove
+	}
+	if d := m.n.devices[m.moved]; d != nil && d.is[len(d.is)-1].from == m.n.height+1 && odd(t, 3, "move it on") {
+		return ledger.KindTransferDevice
 	}
 	kind := one(t, "kind", weighted)
 	if slices.Contains([]ledger.Kind{ledger.KindEnrolDevice, ledger.KindEnrolDevices}, kind) && len(m.freeDevices()) == 0 && !odd(t, 6, "in vain") {

@@ -22,7 +22,7 @@ import (
 const runsEnv = "MTM_MODEL_RUNS" // ledgers to grow; more than the default for a long run
 
 const (
-	modelRuns   = 160 // ledgers
+	modelRuns   = 190 // ledgers
 	modelBlocks = 60  // of a ledger, on average
 	modelSeed   = 20_260_101
 )
@@ -117,10 +117,28 @@ func newModel(t *rapid.T, seen *coverage) *model {
 // delays are what passes between blocks besides simtest.BlockTime, µs.
 var delays = []int64{0, 0, 0, 0, 0, 1, 999_999, 500_000, 4_000_000, 30_000_000}
 
+// delay draws one of these, or what is missing to the edge of a grant, so that a block's
+// time is the first or the last at which it counts.
+func (m *model) delay(t *rapid.T) int64 {
+	next := m.c.Time + simtest.BlockTime
+	var edges []int64
+	for _, g := range m.n.grants {
+		for _, edge := range []int64{g.From, g.Until} {
+			if edge > next {
+				edges = append(edges, edge-next)
+			}
+		}
+	}
+	if len(edges) > 0 && odd(t, 3, "edge of a grant") {
+		return one(t, "edge", edges) - one(t, "before", []int64{0, 0, 1})
+	}
+	return one(t, "delay", delays)
+}
+
 // block makes a block of drawn transactions and compares everything. The naive ledger
 // applies each as it is drawn, so that the next one may build on it.
 func (m *model) block(t *rapid.T) {
-	m.c.Time += rapid.SampledFrom(delays).Draw(t, "delay")
+	m.c.Time += m.delay(t)
 	before := len(m.n.log)
 	m.n.begin(m.c.Height+1, m.c.Time+simtest.BlockTime)
 	var txs [][]byte
