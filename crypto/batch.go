@@ -39,6 +39,7 @@ type batch struct {
 	fresh    []int32 // keys that were not cached
 
 	seed     [32]byte // of the randomisers
+	drawn    bool     // they are in sigs
 	from, to int      // the signatures of the sum
 	touched  []int32  // the keys in it
 	sum      group.Sum
@@ -233,7 +234,7 @@ func (b *batch) decodeSigs(w *worker, from, to int) {
 	}
 }
 
-// randomise derives the randomisers from all that the equation depends on: each
+// randomise derives the seed of the randomisers from all that the equation depends on: each
 // challenge, which stands for R, A and the message, and each s.
 func (b *batch) randomise() {
 	if len(b.sigs) == 0 {
@@ -256,12 +257,11 @@ func (b *batch) randomise() {
 		w.sha256.Write(buf[:])
 	}
 	w.sha256.Sum(b.seed[:0])
-	b.each(b.worth(len(b.sigs)), len(b.sigs), grain, (*batch).drawRandomisers)
-	b.sigs[0].z = group.Scalar{1} // one of them may be fixed
+	b.drawn = false
 }
 
 // drawRandomisers sets those of sigs[from:to]; from is even, two come from one hash.
-func (b *batch) drawRandomisers(_ *worker, from, to int) {
+func (b *batch) drawRandomisers(from, to int) {
 	var block [36]byte
 	copy(block[:], b.seed[:])
 	for i := from; i < to; i += 2 {
@@ -272,13 +272,16 @@ func (b *batch) drawRandomisers(_ *worker, from, to int) {
 			b.sigs[i+1].z = scalarOf(h[16:])
 		}
 	}
+	if from == 0 && to > 0 {
+		b.sigs[0].z = group.Scalar{1} // one of them may be fixed
+	}
 }
 
 func scalarOf(b []byte) group.Scalar {
 	return group.Scalar{binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[8:])}
 }
 
-// holds reports whether the equation over sigs[from:to] holds.
+// holds reports whether the equation over sigs[from:to] holds; the first is that over all.
 func (b *batch) holds(from, to int) bool {
 	b.from, b.to = from, to
 	n := to - from
@@ -288,15 +291,19 @@ func (b *batch) holds(from, to int) bool {
 		w.beginSums(len(b.keys))
 	}
 	b.each(workers, n, grain, (*batch).multiply)
+	b.drawn = true
 	b.gatherSums(b.workers[:workers])
 	b.sum.Truncate(n + 2*len(b.touched))
-	b.each(workers, len(b.touched), grain, (*batch).reduceKeys)
+	b.each(workers, len(b.touched), keyGrain, (*batch).reduceKeys)
 	b.each(workers, b.sum.Split(workers), 1, (*batch).addUp)
 	return b.sum.IsSmall()
 }
 
 // multiply sets the terms of R and sums up the products of part of the signatures.
 func (b *batch) multiply(w *worker, from, to int) {
+	if !b.drawn {
+		b.drawRandomisers(from, to)
+	}
 	for i := from; i < to; i++ {
 		d := &b.sigs[b.from+i]
 		b.sum.Set(i, &d.r, d.z)

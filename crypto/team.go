@@ -14,6 +14,10 @@ import (
 // randomisers come from one hash.
 const grain = 32
 
+// keyGrain is how many keys' sums a worker reduces at once: that of fewer is not worth
+// waking another.
+const keyGrain = 128
+
 // worker is the scratch memory of one goroutine, and the permission to work.
 type worker struct {
 	batch   *batch            // used when this worker leads

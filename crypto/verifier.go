@@ -7,7 +7,7 @@ import (
 )
 
 // minShare is the least number of signatures that is worth another worker.
-const minShare = 32
+const minShare = 64
 
 // Item is one signature to verify. Message is neither changed nor kept.
 type Item struct {

@@ -180,6 +180,7 @@ func TestRandomisersCoverTheBatch(t *testing.T) {
 		b.decodeKeys()
 		b.decode()
 		b.randomise()
+		b.drawRandomisers(0, len(b.sigs))
 		s := ""
 		for i := range b.sigs {
 			s += fmt.Sprint(b.sigs[i].z)
@@ -368,7 +369,7 @@ func TestVerifierAllocates(t *testing.T) {
 
 // The verdicts, and all that leads to them, don't depend on the number of workers.
 func TestWorkersAgree(t *testing.T) {
-	for _, n := range []int{1, 63, 64, 65, 200, 1000} {
+	for _, n := range []int{1, 127, 128, 129, 200, 1000} {
 		cases := goodCases(n)
 		damage(&cases[n/2], 0)
 		damage(&cases[n/3], 3)
@@ -392,7 +393,11 @@ func TestWorkersAgree(t *testing.T) {
 					}
 				}
 			}
-			spent, seeds = append(spent, fmt.Sprint(b.spent, b.budget)), append(seeds, fmt.Sprint(b.seed))
+			z := ""
+			for i := range b.sigs {
+				z += fmt.Sprint(b.sigs[i].z)
+			}
+			spent, seeds = append(spent, fmt.Sprint(b.spent, b.budget)), append(seeds, z)
 		}
 		if len(slices.Compact(spent)) > 1 || len(slices.Compact(seeds)) > 1 {
 			t.Errorf("%d signatures: spent %v", n, spent)
