@@ -14,6 +14,7 @@ import (
 
 	cmtnode "github.com/cometbft/cometbft/node"
 	"github.com/cometbft/cometbft/rpc/jsonrpc/server"
+	"golang.org/x/net/netutil"
 
 	"mtmledger/app/client"
 	"mtmledger/app/query"
@@ -24,6 +25,7 @@ import (
 const (
 	rpcMaxBody   = 1_000_000
 	rpcMaxHeader = 64 << 10
+	rpcMaxConns  = 900 // as many as CometBFT's own server takes
 	rpcTimeout   = time.Minute
 	rpcClose     = 2 * time.Second
 )
@@ -54,7 +56,7 @@ func (n *Node) serveRPC() error {
 		ErrorLog:          slog.NewLogLogger(n.log.Handler(), slog.LevelWarn),
 	}
 	go func() {
-		if err := n.rpc.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		if err := n.rpc.Serve(netutil.LimitListener(l, rpcMaxConns)); !errors.Is(err, http.ErrServerClosed) {
 			n.fail(fmt.Errorf("node: RPC: %w", err))
 		}
 	}()
