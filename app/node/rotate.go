@@ -75,12 +75,15 @@ func UseSigner(home, listen string, key crypto.PublicKey) error {
 	if err := c.Validate(); err != nil {
 		return err
 	}
-	if local {
-		if err := os.Rename(own, fmt.Sprintf("%s.%s", own, old.Key.KeyID())); err != nil {
-			return fmt.Errorf("node: keep the old consensus key: %w", err)
-		}
+	// The configuration first: cut off in between, a start refuses the home and says
+	// which file to move away.
+	if err := c.Save(); err != nil || !local {
+		return err
 	}
-	return c.Save()
+	if err := os.Rename(own, fmt.Sprintf("%s.%s", own, old.Key.KeyID())); err != nil {
+		return fmt.Errorf("node: keep the old consensus key: %w", err)
+	}
+	return nil
 }
 
 // SwitchKey puts the next consensus key of a home in place of its own, which is kept
