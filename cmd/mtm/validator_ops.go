@@ -41,41 +41,10 @@ decides nothing before the members voted for it.`,
   mtm validator run --home d &
   mtm validator join --home d                                    # then the members approve`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if o.Genesis == "" || o.Organisation == "" || len(o.Peers) == 0 {
-				return usagef("--genesis, --organisation and --peers are required")
-			}
 			if err := remote.into(&o.Node); err != nil {
 				return err
 			}
-			m, err := testnet.Join(home, o)
-			if errors.Is(err, testnet.ErrExists) {
-				return withHint(err, "another --home")
-			}
-			if err != nil {
-				return err
-			}
-			q, err := requestOf(m)
-			if err != nil {
-				return err
-			}
-			request := m.Path("request.json")
-			if err := writeJSON(request, q); err != nil {
-				return err
-			}
-			address, lines, err := signerLines(m.Path(m.Validators[0].Home), m.Chain)
-			if err != nil {
-				return err
-			}
-			shown := map[string]any{
-				"home": home, "chain": m.Chain, "organisation": m.Organisation.ID, "validator_key": m.Validators[0].Key, "request": request,
-			}
-			if address != "" {
-				shown["signer_address"] = address
-			}
-			return report(cmd, asJSON, shown, append([]string{
-				fmt.Sprintf("organisation %s (%s) in %s, validator key %s", m.Organisation.Name, m.Organisation.ID, home, m.Validators[0].Key),
-				fmt.Sprintf("give %s to a member: mtm org admit --request %s --propose", request, request),
-				"next: mtm validator run --home " + home + "   and, once admitted, mtm validator join --home " + home}, lines...)...)
+			return joinHome(cmd, home, o, asJSON)
 		},
 	}
 	homeFlag(cmd, &home)
@@ -87,6 +56,42 @@ decides nothing before the members voted for it.`,
 	f.StringSliceVar(&o.Peers, "peers", nil, "ID@HOST:PORT of members' nodes (mtm validator status)")
 	f.StringVar(&o.MQTT, "mqtt", "", "host:port of the embedded broker (default: a free port on loopback)")
 	return cmd
+}
+
+// joinHome makes the folder of mtm validator init.
+func joinHome(cmd *cobra.Command, home string, o testnet.JoinOptions, asJSON bool) error {
+	if o.Genesis == "" || o.Organisation == "" || len(o.Peers) == 0 {
+		return usagef("--genesis, --organisation and --peers are required")
+	}
+	m, err := testnet.Join(home, o)
+	if errors.Is(err, testnet.ErrExists) {
+		return withHint(err, "another --home")
+	}
+	if err != nil {
+		return err
+	}
+	q, err := requestOf(m)
+	if err != nil {
+		return err
+	}
+	request := m.Path("request.json")
+	if err := writeJSON(request, q); err != nil {
+		return err
+	}
+	address, lines, err := signerLines(m.Path(m.Validators[0].Home), m.Chain)
+	if err != nil {
+		return err
+	}
+	shown := map[string]any{
+		"home": home, "chain": m.Chain, "organisation": m.Organisation.ID, "validator_key": m.Validators[0].Key, "request": request,
+	}
+	if address != "" {
+		shown["signer_address"] = address
+	}
+	return report(cmd, asJSON, shown, append([]string{
+		fmt.Sprintf("organisation %s (%s) in %s, validator key %s", m.Organisation.Name, m.Organisation.ID, home, m.Validators[0].Key),
+		fmt.Sprintf("give %s to a member: mtm org admit --request %s --propose", request, request),
+		"next: mtm validator run --home " + home + "   and, once admitted, mtm validator join --home " + home}, lines...)...)
 }
 
 func newValidatorJoin() *cobra.Command {
