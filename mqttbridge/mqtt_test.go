@@ -11,6 +11,7 @@ import (
 
 	mqtt "github.com/eclipse/paho.mqtt.golang"
 
+	"mtmledger/internal/port"
 	"mtmledger/ledger"
 	"mtmledger/mqttbridge/broker"
 )
@@ -154,12 +155,15 @@ func mosquitto(t *testing.T, port int) *exec.Cmd {
 
 func freePort(t *testing.T) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	free, err := port.Free("127.0.0.1", 1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	a, err := net.ResolveTCPAddr("tcp", free[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a.Port
 }
 
 func externalConfig(t *testing.T, f *fakeLedger, port int) Config {

@@ -4,8 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math/rand/v2"
-	"net"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -13,6 +11,7 @@ import (
 
 	"mtmledger/app/node"
 	"mtmledger/crypto"
+	"mtmledger/internal/port"
 	"mtmledger/ledger"
 	"mtmledger/ledger/proof"
 )
@@ -124,7 +123,7 @@ func makeKey(path string) (crypto.PublicKey, error) {
 // makeAddresses takes free ports on loopback. They stay fixed, so that
 // processes find one another after a restart.
 func (m *Manifest) makeAddresses(o Options) error {
-	free, err := freeAddresses(2*o.Validators + 2)
+	free, err := port.Free("127.0.0.1", 2*o.Validators+2)
 	if err != nil {
 		return err
 	}
@@ -139,32 +138,6 @@ func (m *Manifest) makeAddresses(o Options) error {
 		})
 	}
 	return nil
-}
-
-// Ports are taken below those that systems give to outgoing connections, so
-// that no connection takes the port of a process that is being restarted.
-const (
-	firstPort = 20_000
-	lastPort  = 32_000
-	portTries = 1_000
-)
-
-// freeAddresses returns n addresses on loopback that were free a moment ago.
-func freeAddresses(n int) ([]string, error) {
-	var list []string
-	for range portTries {
-		if len(list) == n {
-			return list, nil
-		}
-		address := "127.0.0.1:" + strconv.Itoa(firstPort+rand.IntN(lastPort-firstPort))
-		l, err := net.Listen("tcp", address)
-		if err != nil {
-			continue // taken
-		}
-		defer l.Close() // held until all are found, so that none comes twice
-		list = append(list, address)
-	}
-	return nil, fmt.Errorf("testnet: no %d free ports from %d to %d", n, firstPort, lastPort)
 }
 
 // appState is the application's part of the genesis: one organisation, its

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
-	"net"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -13,6 +12,7 @@ import (
 	"mtmledger/app/client"
 	"mtmledger/app/node"
 	"mtmledger/crypto"
+	"mtmledger/internal/port"
 	"mtmledger/ledger"
 	"mtmledger/ledger/proof"
 )
@@ -62,12 +62,11 @@ func newMember(t *testing.T) *member {
 	t.Helper()
 	m := &member{key: newKey(t), bridge: newKey(t), home: t.TempDir()}
 	m.id = ledger.OrganisationID(m.key.Public())
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	free, err := port.Free("127.0.0.1", 1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	m.listen = l.Addr().String()
-	l.Close()
+	m.listen = free[0]
 	if m.validator, err = node.InitKeys(m.home); err != nil {
 		t.Fatal(err)
 	}

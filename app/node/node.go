@@ -24,6 +24,7 @@ import (
 	"mtmledger/app/signer"
 	"mtmledger/app/store"
 	"mtmledger/crypto"
+	"mtmledger/internal/port"
 )
 
 // Errors that end a node.
@@ -127,16 +128,15 @@ func (n *Node) choosePorts() (err error) {
 }
 
 func freePort(address string) (string, error) {
-	host, port, err := net.SplitHostPort(address)
-	if err != nil || port != "0" {
+	host, given, err := net.SplitHostPort(address)
+	if err != nil || given != "0" {
 		return address, err
 	}
-	l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
+	free, err := port.Free(host, 1)
 	if err != nil {
-		return "", fmt.Errorf("node: find a free port: %w", err)
+		return "", fmt.Errorf("node: %w", err)
 	}
-	defer l.Close()
-	return l.Addr().String(), nil
+	return free[0], nil
 }
 
 // openApp opens the database and the application over it.

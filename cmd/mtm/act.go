@@ -28,6 +28,7 @@ const (
 	provenPatience  = 45 * time.Second // more than the time between blocks of an idle ledger
 	settlePatience  = 5 * time.Second
 	sendPatience    = 20 * time.Second
+	lagPatience     = 3 * time.Second // a node is seldom further behind the others
 	provenPollEvery = 50 * time.Millisecond
 )
 
@@ -262,19 +263,30 @@ func (s *session) submit(body ledger.Body) (r recordedAs, err error) {
 }
 
 // send submits a transaction, and again while the node is busy or catching up, or the
-// organisation's quota is used up.
+// organisation's quota is used up. What others recorded a moment ago, such as a proposal
+// to approve, may not have reached this node: its refusal is final only when it stays.
 func (s *session) send(tx []byte) error {
-	deadline := time.Now().Add(sendPatience)
+	start := time.Now()
 	for {
 		err := s.c.Submit(s.ctx, tx)
-		busy := ledger.CodeOf(err) == ledger.CodeOverloaded || ledger.CodeOf(err) == ledger.CodeQuota
-		if !busy || time.Now().After(deadline) {
+		if err == nil || time.Since(start) > patience(ledger.CodeOf(err)) {
 			return err
 		}
 		if err := sleep(s.ctx, provenPollEvery); err != nil {
 			return err
 		}
 	}
+}
+
+// patience is how long a refusal is taken for a matter of time.
+func patience(c ledger.Code) time.Duration {
+	switch {
+	case c == ledger.CodeOverloaded || c == ledger.CodeQuota:
+		return sendPatience
+	case c.Retryable():
+		return lagPatience
+	}
+	return 0
 }
 
 // settle waits a moment until the state after a height is signed for, so that the next

@@ -33,7 +33,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		return exitOK
 	}
 	fmt.Fprintf(stderr, "%s: %v\n", cmd.CommandPath(), err)
-	if try := advice(err); try != "" {
+	if try := advice(err); try != "" && !strings.HasSuffix(err.Error(), try) {
 		fmt.Fprintf(stderr, "try: %s\n", try)
 	}
 	var usage *usageError
