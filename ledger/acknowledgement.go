@@ -10,13 +10,19 @@ import (
 
 const acknowledgementVersion = 1
 
-// Acknowledgement is a bridge's signed word to a device: the ledger has
-// committed this statement (CodeOK), or refuses it for good (any other code).
-// See docs/spec/mqtt.md.
+// Acknowledgement is a bridge's signed word to a device: what became of one or several
+// of its statements. One signature answers all that were decided together. See
+// docs/spec/mqtt.md.
 type Acknowledgement struct {
-	Sign1  *crypto.Sign1 // the signed message; nil before SignAcknowledgement
-	Chain  string
-	Bridge crypto.ID
+	Sign1    *crypto.Sign1 // the signed message; nil before SignAcknowledgement
+	Chain    string
+	Bridge   crypto.ID
+	Outcomes []Outcome // 1 to MaxOutcomes
+}
+
+// Outcome says of one statement that the ledger has committed it (CodeOK), or refuses
+// it for good (any other code).
+type Outcome struct {
 	Stream crypto.ID
 	First  uint64   // number of the statement's first reading
 	Count  uint64   // number of its readings
@@ -39,17 +45,28 @@ func SignAcknowledgement(k crypto.PrivateKey, a Acknowledgement) (*Acknowledgeme
 }
 
 func (a *Acknowledgement) payload() []byte {
-	b := dcbor.AppendArray(make([]byte, 0, 192), 10)
+	b := dcbor.AppendArray(make([]byte, 0, 80+96*len(a.Outcomes)), 4)
 	b = dcbor.AppendUint(b, acknowledgementVersion)
 	b = dcbor.AppendText(b, a.Chain)
 	b = dcbor.AppendBytes(b, a.Bridge[:])
-	b = dcbor.AppendBytes(b, a.Stream[:])
-	b = dcbor.AppendUint(b, a.First)
-	b = dcbor.AppendUint(b, a.Count)
-	b = dcbor.AppendBytes(b, a.Digest[:])
-	b = dcbor.AppendUint(b, a.Height)
-	b = dcbor.AppendUint(b, a.Index)
-	return dcbor.AppendUint(b, uint64(a.Code))
+	b = dcbor.AppendArray(b, len(a.Outcomes))
+	for i := range a.Outcomes {
+		b = a.Outcomes[i].append(b)
+	}
+	return b
+}
+
+const outcomeFields = 7
+
+func (o *Outcome) append(b []byte) []byte {
+	b = dcbor.AppendArray(b, outcomeFields)
+	b = dcbor.AppendBytes(b, o.Stream[:])
+	b = dcbor.AppendUint(b, o.First)
+	b = dcbor.AppendUint(b, o.Count)
+	b = dcbor.AppendBytes(b, o.Digest[:])
+	b = dcbor.AppendUint(b, o.Height)
+	b = dcbor.AppendUint(b, o.Index)
+	return dcbor.AppendUint(b, uint64(o.Code))
 }
 
 // ParseAcknowledgement decodes an acknowledgement and makes every check that
@@ -61,27 +78,19 @@ func ParseAcknowledgement(b []byte) (*Acknowledgement, error) {
 	}
 	a := &Acknowledgement{Sign1: sign1}
 	r := dcbor.NewReader(sign1.Payload)
-	r.ExpectArray(10)
+	r.ExpectArray(4)
 	r.ExpectUint(acknowledgementVersion)
 	a.Chain = readChain(r)
 	a.Bridge = readID(r)
-	a.Stream = readID(r)
-	a.First = readFirst(r)
-	a.Count = r.Uint()
-	r.Fixed(a.Digest[:])
-	a.Height = readNumber(r)
-	a.Index = readNumber(r)
-	code := r.Uint()
-	a.Code = Code(code)
-	if r.Err() == nil && (a.Count == 0 || a.Count > MaxReadings) {
-		r.Fail(errNoReading)
+	n := r.Array(MaxOutcomes)
+	if r.Err() == nil && n == 0 {
+		r.Fail(errNoOutcome)
 	}
-	checkRun(r, a.First, a.Count)
-	if r.Err() == nil && code > math.MaxUint32 {
-		r.Fail(dcbor.ErrRange)
-	}
-	if committed := a.Code == CodeOK; committed != (a.Height != 0) || committed != (a.Index != 0) {
-		r.Fail(errAckPlace)
+	for range n {
+		if r.Err() != nil {
+			break
+		}
+		a.Outcomes = append(a.Outcomes, readOutcome(r))
 	}
 	if err := r.Done(); err != nil {
 		return nil, malformed("acknowledgement", err)
@@ -89,10 +98,37 @@ func ParseAcknowledgement(b []byte) (*Acknowledgement, error) {
 	return a, nil
 }
 
-var errAckPlace = errors.New("height and index are above 0 with code 0, and 0 with any other")
+var (
+	errNoOutcome = errors.New("no outcome")
+	errAckPlace  = errors.New("height and index are above 0 with code 0, and 0 with any other")
+)
 
-// Answers tells whether the acknowledgement is about statement s of a chain.
-func (a *Acknowledgement) Answers(chain string, s *Statement) bool {
-	return a.Chain == chain && a.Stream == s.Stream && a.First == s.First &&
-		a.Count == uint64(len(s.Readings)) && a.Digest == s.Digest()
+func readOutcome(r *dcbor.Reader) (o Outcome) {
+	r.ExpectArray(outcomeFields)
+	o.Stream = readID(r)
+	o.First = readFirst(r)
+	o.Count = r.Uint()
+	r.Fixed(o.Digest[:])
+	o.Height = readNumber(r)
+	o.Index = readNumber(r)
+	code := r.Uint()
+	o.Code = Code(code)
+	if r.Err() == nil && (o.Count == 0 || o.Count > MaxReadings) {
+		r.Fail(errNoReading)
+	}
+	checkRun(r, o.First, o.Count)
+	if r.Err() == nil && code > math.MaxUint32 {
+		r.Fail(dcbor.ErrRange)
+	}
+	if committed := o.Code == CodeOK; committed != (o.Height != 0) || committed != (o.Index != 0) {
+		r.Fail(errAckPlace)
+	}
+	return o
+}
+
+// Answers tells whether the outcome is that of statement s. Whoever asks has compared
+// the acknowledgement's chain.
+func (o *Outcome) Answers(s *Statement) bool {
+	return o.Stream == s.Stream && o.First == s.First &&
+		o.Count == uint64(len(s.Readings)) && o.Digest == s.Digest()
 }

@@ -134,11 +134,14 @@ func goodBatch(t testing.TB) *Batch {
 	return b
 }
 
+func goodOutcome(s *Statement) Outcome {
+	return Outcome{Stream: s.Stream, First: s.First, Count: uint64(len(s.Readings)), Digest: s.Digest(), Height: 12, Index: 345}
+}
+
 func goodAck(t testing.TB, change func(*Acknowledgement)) *Acknowledgement {
 	t.Helper()
 	s := goodStatement(t)
-	a := Acknowledgement{Chain: testChain, Bridge: testBridge, Stream: s.Stream, First: s.First,
-		Count: uint64(len(s.Readings)), Digest: s.Digest(), Height: 12, Index: 345}
+	a := Acknowledgement{Chain: testChain, Bridge: testBridge, Outcomes: []Outcome{goodOutcome(s)}}
 	if change != nil {
 		change(&a)
 	}

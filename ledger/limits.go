@@ -52,7 +52,10 @@ const (
 	MaxPossession = 512
 	// MaxAcknowledgement is the greatest size of an acknowledgement in bytes; the
 	// format itself stays below it.
-	MaxAcknowledgement = 512
+	MaxAcknowledgement = 3_072
+	// MaxOutcomes is the greatest number of statements that one acknowledgement answers.
+	// A small device reads it whole.
+	MaxOutcomes = 32
 	// MaxNumber is the greatest reading number, log index and height.
 	MaxNumber = math.MaxInt64
 	// MaxOpenGaps is how many open gaps a stream may have.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -201,8 +202,10 @@ func TestSizes(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	a := goodAck(t, func(a *Acknowledgement) {
-		a.Chain, a.First, a.Count = chain, math.MaxInt64-999, 1000
-		a.Height, a.Index = math.MaxInt64, math.MaxInt64
+		a.Chain = chain
+		o := &a.Outcomes[0]
+		o.First, o.Count, o.Height, o.Index = math.MaxInt64-999, 1000, math.MaxInt64, math.MaxInt64
+		a.Outcomes = slices.Repeat(a.Outcomes, MaxOutcomes)
 	})
 	if len(a.Bytes()) > MaxAcknowledgement {
 		t.Errorf("acknowledgement of %d bytes", len(a.Bytes()))
@@ -314,26 +317,30 @@ func TestBatch(t *testing.T) {
 func TestAcknowledgement(t *testing.T) {
 	s := goodStatement(t)
 	a := goodAck(t, nil)
-	if !a.Answers(testChain, s) || !a.Sign1.Verify(bridgeKey.Public()) || a.KeyID() != bridgeKey.Public().KeyID() {
+	if a.Chain != testChain || !a.Outcomes[0].Answers(s) || !a.Sign1.Verify(bridgeKey.Public()) || a.KeyID() != bridgeKey.Public().KeyID() {
 		t.Error("good acknowledgement")
 	}
-	for name, change := range map[string]func(*Acknowledgement){
-		"chain":  func(a *Acknowledgement) { a.Chain = "another" },
-		"stream": func(a *Acknowledgement) { a.Stream[0]++ },
-		"first":  func(a *Acknowledgement) { a.First++ },
-		"count":  func(a *Acknowledgement) { a.Count++ },
-		"digest": func(a *Acknowledgement) { a.Digest[31]++ },
+	for name, change := range map[string]func(*Outcome){
+		"stream": func(o *Outcome) { o.Stream[0]++ },
+		"first":  func(o *Outcome) { o.First++ },
+		"count":  func(o *Outcome) { o.Count++ },
+		"digest": func(o *Outcome) { o.Digest[31]++ },
 	} {
-		if goodAck(t, change).Answers(testChain, s) {
-			t.Errorf("an acknowledgement with another %s answers", name)
+		o := goodOutcome(s)
+		if change(&o); o.Answers(s) {
+			t.Errorf("an outcome with another %s answers", name)
 		}
 	}
-	r := goodAck(t, func(a *Acknowledgement) { a.Height, a.Index, a.Code = 0, 0, CodeUsed })
-	if r.Code != CodeUsed || !r.Answers(testChain, s) {
-		t.Errorf("%+v", r)
-	}
-	if r := goodAck(t, func(a *Acknowledgement) { a.Height, a.Index, a.Code = 0, 0, math.MaxUint32 }); r.Code.String() != "code_4294967295" {
-		t.Errorf("unknown code: %v", r.Code)
+	several := goodAck(t, func(a *Acknowledgement) {
+		a.Outcomes = append(a.Outcomes, a.Outcomes[0], a.Outcomes[0])
+		refused := &a.Outcomes[1]
+		refused.Height, refused.Index, refused.Code = 0, 0, CodeUsed
+		unknown := &a.Outcomes[2]
+		unknown.First, unknown.Height, unknown.Index, unknown.Code = 5, 0, 0, math.MaxUint32
+	})
+	if o := several.Outcomes; len(o) != 3 || o[0] != a.Outcomes[0] || o[1].Code != CodeUsed || !o[1].Answers(s) ||
+		o[2].First != 5 || o[2].Code.String() != "code_4294967295" {
+		t.Errorf("%+v", o)
 	}
 }
 

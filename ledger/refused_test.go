@@ -3,6 +3,7 @@ package ledger
 import (
 	"bytes"
 	"math"
+	"slices"
 	"strings"
 
 	"mtmledger/crypto"
@@ -310,7 +311,7 @@ func refusedTransactions() []refusal {
 		{"statements_many", "2,001 statements", CodeTooLarge, p(map[int][]byte{5: enc(dcbor.AppendArray(nil, MaxStatements+1), make([]byte, 0), bytes.Repeat([]byte{0x40}, MaxStatements+1))})},
 		{"statement_text", "a statement that is a text", CodeMalformed, p(map[int][]byte{5: arr(tstr("x"))})},
 		{"a_statement", "a statement outside a batch", CodeMalformed, signPayload(deviceKey, FormatStatement, statementPayload(nil))},
-		{"an_acknowledgement", "an acknowledgement", CodeMalformed, signPayload(bridgeKey, FormatAcknowledgement, ackPayload(nil))},
+		{"an_acknowledgement", "an acknowledgement", CodeMalformed, signPayload(bridgeKey, FormatAcknowledgement, ackPayload(ackOutcome(nil)))},
 		{"operation_large", "an operation of 60,001 bytes", CodeTooLarge, signPayload(adminKey, FormatOperation, make([]byte, MaxOperation+1-len(signPayload(adminKey, FormatOperation, make([]byte, 30_000)))+30_000))},
 		{"too_large", "a transaction of 524,289 bytes", CodeTooLarge, sizedBatch(MaxTransaction + 1)},
 	}
@@ -325,9 +326,12 @@ func sizedBatch(size int) []byte {
 	return build(size - (len(build(100_000)) - 100_000))
 }
 
-func ackPayload(change map[int][]byte) []byte {
-	parts := [][]byte{num(1), tstr(testChain), bstr(testBridge[:]), bstr(testStream[:]), num(7), num(2),
-		bstr(make([]byte, 32)), num(12), num(345), num(0)}
+func ackPayload(outcomes ...[]byte) []byte {
+	return arr(num(1), tstr(testChain), bstr(testBridge[:]), arr(outcomes...))
+}
+
+func ackOutcome(change map[int][]byte) []byte {
+	parts := [][]byte{bstr(testStream[:]), num(7), num(2), bstr(make([]byte, 32)), num(12), num(345), num(0)}
 	for i, p := range change {
 		parts[i] = p
 	}
@@ -336,25 +340,32 @@ func ackPayload(change map[int][]byte) []byte {
 
 // refusedAcknowledgements lists messages that ParseAcknowledgement must refuse.
 func refusedAcknowledgements() []refusal {
-	p := func(change map[int][]byte) []byte {
-		return signPayload(bridgeKey, FormatAcknowledgement, ackPayload(change))
-	}
+	sign := func(payload []byte) []byte { return signPayload(bridgeKey, FormatAcknowledgement, payload) }
+	good := ackOutcome(nil)
+	p := func(change map[int][]byte) []byte { return sign(ackPayload(good, ackOutcome(change))) }
+	many := slices.Repeat([][]byte{good}, MaxOutcomes+1)
 	list := []refusal{
-		{"version_2", "an unknown version", CodeMalformed, p(map[int][]byte{0: num(2)})},
-		{"chain_empty", "an empty chain id", CodeMalformed, p(map[int][]byte{1: tstr("")})},
-		{"first_zero", "the first number is 0", CodeMalformed, p(map[int][]byte{4: num(0)})},
-		{"count_zero", "no reading", CodeMalformed, p(map[int][]byte{5: num(0)})},
-		{"count_big", "1,001 readings", CodeMalformed, p(map[int][]byte{5: num(1001)})},
-		{"number_overflow", "numbers beyond 2^63-1", CodeMalformed, p(map[int][]byte{4: num(math.MaxInt64)})},
-		{"digest_short", "a digest of 31 bytes", CodeMalformed, p(map[int][]byte{6: bstr(make([]byte, 31))})},
-		{"committed_height_zero", "code 0 with height 0", CodeMalformed, p(map[int][]byte{7: num(0)})},
-		{"committed_index_zero", "code 0 with index 0", CodeMalformed, p(map[int][]byte{8: num(0)})},
-		{"refused_height", "code 10 with a height", CodeMalformed, p(map[int][]byte{8: num(0), 9: num(10)})},
-		{"refused_index", "code 10 with an index", CodeMalformed, p(map[int][]byte{7: num(0), 9: num(10)})},
-		{"code_big", "code 2^32", CodeMalformed, p(map[int][]byte{7: num(0), 8: num(0), 9: num(1 << 32)})},
-		{"code_long", "code 0 in two bytes", CodeMalformed, p(map[int][]byte{9: {0x18, 0}})},
+		{"version_2", "an unknown version", CodeMalformed, sign(arr(num(2), tstr(testChain), bstr(testBridge[:]), arr(good)))},
+		{"chain_empty", "an empty chain id", CodeMalformed, sign(arr(num(1), tstr(""), bstr(testBridge[:]), arr(good)))},
+		{"bridge_long", "a bridge id of 17 bytes", CodeMalformed, sign(arr(num(1), tstr(testChain), bstr(make([]byte, 17)), arr(good)))},
+		{"outcomes_none", "no outcome", CodeMalformed, sign(ackPayload())},
+		{"outcomes_many", "33 outcomes", CodeTooLarge, sign(ackPayload(many...))},
+		{"outcomes_no_list", "an outcome that is in no list", CodeMalformed, sign(arr(num(1), tstr(testChain), bstr(testBridge[:]), good))},
+		{"outcome_short", "an outcome of 6 elements", CodeMalformed, sign(ackPayload(good, arr(bstr(testStream[:]), num(7), num(2), bstr(make([]byte, 32)), num(12), num(345))))},
+		{"stream_short", "a stream id of 15 bytes", CodeMalformed, p(map[int][]byte{0: bstr(make([]byte, 15))})},
+		{"first_zero", "the first number is 0", CodeMalformed, p(map[int][]byte{1: num(0)})},
+		{"count_zero", "no reading", CodeMalformed, p(map[int][]byte{2: num(0)})},
+		{"count_big", "1,001 readings", CodeMalformed, p(map[int][]byte{2: num(1001)})},
+		{"number_overflow", "numbers beyond 2^63-1", CodeMalformed, p(map[int][]byte{1: num(math.MaxInt64)})},
+		{"digest_short", "a digest of 31 bytes", CodeMalformed, p(map[int][]byte{3: bstr(make([]byte, 31))})},
+		{"committed_height_zero", "code 0 with height 0", CodeMalformed, p(map[int][]byte{4: num(0)})},
+		{"committed_index_zero", "code 0 with index 0", CodeMalformed, p(map[int][]byte{5: num(0)})},
+		{"refused_height", "code 10 with a height", CodeMalformed, p(map[int][]byte{5: num(0), 6: num(10)})},
+		{"refused_index", "code 10 with an index", CodeMalformed, p(map[int][]byte{4: num(0), 6: num(10)})},
+		{"code_big", "code 2^32", CodeMalformed, p(map[int][]byte{4: num(0), 5: num(0), 6: num(1 << 32)})},
+		{"code_long", "code 0 in two bytes", CodeMalformed, p(map[int][]byte{6: {0x18, 0}})},
 	}
-	return append(refusedSign1(bridgeKey, FormatAcknowledgement, ackPayload(nil)), list...)
+	return append(refusedSign1(bridgeKey, FormatAcknowledgement, ackPayload(good)), list...)
 }
 
 // refusedPossessions lists faults of a proof of possession as a message.

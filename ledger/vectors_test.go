@@ -297,31 +297,50 @@ func smallRefusals(list []refusal, max int) []vectorRefusal {
 }
 
 func TestAcknowledgementVectors(t *testing.T) {
+	example := goodStatement(t)
 	ack := func(name string, change func(*Acknowledgement)) map[string]any {
 		a := goodAck(t, change)
 		v := message(name, "bridge", a.Sign1)
-		v["chain"], v["bridge"], v["stream"] = a.Chain, a.Bridge.String(), a.Stream.String()
-		v["first"], v["count"], v["statement_digest"] = u64(a.First), u64(a.Count), hex.EncodeToString(a.Digest[:])
-		v["height"], v["index"], v["code"] = u64(a.Height), u64(a.Index), u64(uint64(a.Code))
-		v["answers_the_example"] = a.Answers(testChain, goodStatement(t))
+		v["chain"], v["bridge"] = a.Chain, a.Bridge.String()
+		list := []map[string]any{}
+		for _, o := range a.Outcomes {
+			list = append(list, map[string]any{
+				"stream": o.Stream.String(), "first": u64(o.First), "count": u64(o.Count), "statement_digest": hex.EncodeToString(o.Digest[:]),
+				"height": u64(o.Height), "index": u64(o.Index), "code": u64(uint64(o.Code)),
+				"answers_the_example": a.Chain == testChain && o.Answers(example),
+			})
+		}
+		v["outcomes"] = list
 		return v
 	}
-	refused := func(c Code) func(*Acknowledgement) {
-		return func(a *Acknowledgement) { a.Height, a.Index, a.Code = 0, 0, c }
+	one := func(change func(*Outcome)) func(*Acknowledgement) {
+		return func(a *Acknowledgement) { change(&a.Outcomes[0]) }
+	}
+	refused := func(c Code) func(*Outcome) {
+		return func(o *Outcome) { o.Height, o.Index, o.Code = 0, 0, c }
+	}
+	several := func(a *Acknowledgement) {
+		for range MaxOutcomes - 1 {
+			o := a.Outcomes[len(a.Outcomes)-1]
+			o.First, o.Index, o.Digest[0] = o.First+o.Count, o.Index+1, o.Digest[0]+1
+			a.Outcomes = append(a.Outcomes, o)
+		}
+		refused(CodeClockAhead)(&a.Outcomes[1])
 	}
 	checkVectors(t, "acknowledgement.json", vectorFile{
 		Spec:  "docs/spec/mqtt.md",
-		About: "as in statement.json; answers_the_example: whether a device that waits for the statement named example in statement.json may take this for its answer.",
+		About: "as in statement.json; answers_the_example: whether a device that waits for the statement named example in statement.json may take this outcome for its answer.",
 		Chain: testChain, Keys: vectorKeys(),
 		Valid: []map[string]any{
 			ack("committed", nil),
-			ack("refused_used", refused(CodeUsed)),
-			ack("refused_code_to_come", refused(1000)),
+			ack("refused_used", one(refused(CodeUsed))),
+			ack("refused_code_to_come", one(refused(1000))),
+			ack("as_many_as_may_be", several),
 			ack("other_chain", func(a *Acknowledgement) { a.Chain = "another" }),
-			ack("other_stream", func(a *Acknowledgement) { a.Stream[15]++ }),
-			ack("other_first", func(a *Acknowledgement) { a.First++ }),
-			ack("other_count", func(a *Acknowledgement) { a.Count-- }),
-			ack("other_digest", func(a *Acknowledgement) { a.Digest[0]++ }),
+			ack("other_stream", one(func(o *Outcome) { o.Stream[15]++ })),
+			ack("other_first", one(func(o *Outcome) { o.First++ })),
+			ack("other_count", one(func(o *Outcome) { o.Count-- })),
+			ack("other_digest", one(func(o *Outcome) { o.Digest[0]++ })),
 		},
 		Invalid: append(vectorRefusals(refusedAcknowledgements()), badAckSignatures(t)...),
 	})

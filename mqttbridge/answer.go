@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -87,7 +88,7 @@ func (a *answers) run(ctx context.Context) {
 			for {
 				select {
 				case x := <-lane:
-					a.publish(x)
+					a.publish(waiting(lane, x))
 				case <-ctx.Done():
 					return
 				}
@@ -97,34 +98,78 @@ func (a *answers) run(ctx context.Context) {
 	wg.Wait()
 }
 
-// publish signs and sends an answer, if anyone listens.
-func (a *answers) publish(x answer) {
-	s := x.statement
-	if topic := ledger.AckTopic(s.Device); a.sink.Subscribed(topic) {
-		ack, err := ledger.SignAcknowledgement(a.key, ledger.Acknowledgement{
-			Chain: a.chain, Bridge: a.bridge, Stream: s.Stream, First: s.First,
-			Count: uint64(len(s.Readings)), Digest: x.digest,
-			Height: x.found.Height, Index: x.found.Index, Code: x.code,
-		})
-		if err == nil {
-			err = a.sink.Publish(topic, ack.Bytes())
+// maxTogether is how many answers are published together.
+const maxTogether = 1_024
+
+// waiting returns an answer and those that wait behind it.
+func waiting(lane <-chan answer, x answer) []answer {
+	list := []answer{x}
+	for len(list) < maxTogether {
+		select {
+		case x := <-lane:
+			list = append(list, x)
+		default:
+			return list
 		}
-		a.note(topic, err)
 	}
-	if !x.data {
-		return
+	return list
+}
+
+// publish acknowledges to each device what became of its statements, several in one
+// message as long as they fit, and publishes the data, if anyone listens. A signature
+// costs more than all the rest.
+func (a *answers) publish(list []answer) {
+	outcomes := make(map[crypto.ID][]ledger.Outcome)
+	for i := range list {
+		s := list[i].statement
+		outcomes[s.Device] = append(outcomes[s.Device], list[i].outcome())
 	}
-	if topic := ledger.DataTopic(s.Stream); a.sink.Subscribed(topic) {
-		c := ledger.Committed{Height: x.found.Height, Index: x.found.Index, Time: x.found.Time, Statement: s.Bytes()}
-		a.note(topic, a.sink.Publish(topic, c.Encode()))
+	for device, o := range outcomes {
+		topic := ledger.AckTopic(device)
+		if !a.sink.Subscribed(topic) {
+			continue
+		}
+		for part := range slices.Chunk(o, ledger.MaxOutcomes) {
+			a.note(topic, len(part), a.acknowledge(topic, part))
+		}
+	}
+	for i := range list {
+		a.publishData(&list[i])
 	}
 }
 
-func (a *answers) note(topic string, err error) {
+func (x *answer) outcome() ledger.Outcome {
+	s := x.statement
+	return ledger.Outcome{
+		Stream: s.Stream, First: s.First, Count: uint64(len(s.Readings)), Digest: x.digest,
+		Height: x.found.Height, Index: x.found.Index, Code: x.code,
+	}
+}
+
+func (a *answers) acknowledge(topic string, outcomes []ledger.Outcome) error {
+	ack, err := ledger.SignAcknowledgement(a.key, ledger.Acknowledgement{Chain: a.chain, Bridge: a.bridge, Outcomes: outcomes})
 	if err != nil {
-		a.lost.Add(1)
+		return err
+	}
+	return a.sink.Publish(topic, ack.Bytes())
+}
+
+func (a *answers) publishData(x *answer) {
+	if !x.data {
+		return
+	}
+	s := x.statement
+	if topic := ledger.DataTopic(s.Stream); a.sink.Subscribed(topic) {
+		c := ledger.Committed{Height: x.found.Height, Index: x.found.Index, Time: x.found.Time, Statement: s.Bytes()}
+		a.note(topic, 1, a.sink.Publish(topic, c.Encode()))
+	}
+}
+
+func (a *answers) note(topic string, answers int, err error) {
+	if err != nil {
+		a.lost.Add(uint64(answers))
 		a.log.Debug("not published", "topic", topic, "err", err)
 		return
 	}
-	a.sent.Add(1)
+	a.sent.Add(uint64(answers))
 }

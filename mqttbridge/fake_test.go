@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -335,10 +336,11 @@ func (r *running) ingest(topic string, payload []byte) {
 	}
 }
 
-// recorder is a sink that keeps what is published.
+// recorder is a sink that keeps what is published, of acknowledgements that the bridge's
+// key signed the outcomes.
 type recorder struct {
 	mu   sync.Mutex
-	acks []*ledger.Acknowledgement
+	acks []ledger.Outcome
 	data []ledger.Committed
 }
 
@@ -355,17 +357,20 @@ func (r *recorder) Publish(topic string, payload []byte) error {
 	if err != nil {
 		return err
 	}
-	r.acks = append(r.acks, a)
+	if a.Chain != testChain || !a.Sign1.Verify(bridgeKey.Public()) {
+		return errors.New("not the bridge's acknowledgement")
+	}
+	r.acks = append(r.acks, a.Outcomes...)
 	return nil
 }
 
-func (r *recorder) list() []*ledger.Acknowledgement {
+func (r *recorder) list() []ledger.Outcome {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return append([]*ledger.Acknowledgement(nil), r.acks...)
+	return slices.Clone(r.acks)
 }
 
-// count returns how many messages were published.
+// count returns how many answers and data were published.
 func (r *recorder) count() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -99,7 +99,7 @@ func errIf(yes bool) error {
 // witness records what devices are told over several lives of a bridge.
 type witness struct {
 	mu   sync.Mutex
-	told map[[32]byte]ledger.Acknowledgement
+	told map[[32]byte]ledger.Outcome
 	bad  error
 }
 
@@ -112,11 +112,12 @@ func (w *witness) Publish(topic string, payload []byte) error {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	before, again := w.told[a.Digest]
-	if again && (before.Code != a.Code || before.Height != a.Height || before.Index != a.Index) {
-		w.bad = fmt.Errorf("told %d/%d/%v, then %d/%d/%v", before.Height, before.Index, before.Code, a.Height, a.Index, a.Code)
+	for _, o := range a.Outcomes {
+		if before, again := w.told[o.Digest]; again && before != o {
+			w.bad = fmt.Errorf("told %+v, then %+v", before, o)
+		}
+		w.told[o.Digest] = o
 	}
-	w.told[a.Digest] = *a
 	return nil
 }
 
@@ -128,7 +129,7 @@ func TestCrashes(t *testing.T) {
 	devices := []device{newDevice(1), newDevice(2)}
 	f := newFake(bridgeKey.Public(), devices...)
 	f.delay = 3 * time.Millisecond
-	w := &witness{told: map[[32]byte]ledger.Acknowledgement{}}
+	w := &witness{told: map[[32]byte]ledger.Outcome{}}
 	var acked []ack
 	fsys := disk.NewCrash()
 	next := []uint64{1, 1}

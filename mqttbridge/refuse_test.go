@@ -70,7 +70,7 @@ func TestBadInput(t *testing.T) {
 			if err := r.stop(); err != nil {
 				t.Fatal(err)
 			}
-			told := slices.ContainsFunc(rec.list(), func(a *ledger.Acknowledgement) bool { return a.Code == c.reason })
+			told := slices.ContainsFunc(rec.list(), func(o ledger.Outcome) bool { return o.Code == c.reason })
 			if told != c.told {
 				t.Fatalf("device was told: %v, want %v", told, c.told)
 			}

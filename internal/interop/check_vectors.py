@@ -167,13 +167,14 @@ def check_acknowledgements():
     example = f.parse_statement(h(load("statement.json")["valid"][0]["bytes"]))
 
     def made(v, a, keys):
-        fields = [v["chain"], f.parse_id(v["bridge"]), f.parse_id(v["stream"]), int(v["first"]), int(v["count"]),
-                  h(v["statement_digest"]), int(v["height"]), int(v["index"]), int(v["code"])]
+        outcomes = [f.Outcome(f.parse_id(o["stream"]), int(o["first"]), int(o["count"]), h(o["statement_digest"]),
+                              int(o["height"]), int(o["index"]), int(o["code"])) for o in v["outcomes"]]
+        fields = [v["chain"], f.parse_id(v["bridge"]), outcomes]
         message = f.make_acknowledgement(keys[v["signed_by"]], *fields)
-        got = [a.chain, a.bridge, a.stream, a.first, a.count, a.digest, a.height, a.index, a.code]
-        return dict(made=(message.hex(), v["bytes"]), fields=(got, fields),
-                    answers=(f.answers(a, d["chain"], example, [keys["bridge"].public]), v["answers_the_example"]),
-                    stranger=(f.answers(a, d["chain"], example, [keys["admin"].public]), False))
+        believed = f.believed(a, d["chain"], [keys["bridge"].public])
+        return dict(made=(message.hex(), v["bytes"]), fields=([a.chain, a.bridge, a.outcomes], fields),
+                    answers=([believed and f.answers(o, example) for o in a.outcomes], [o["answers_the_example"] for o in v["outcomes"]]),
+                    stranger=(f.believed(a, d["chain"], [keys["admin"].public]), False))
 
     check_messages(d, "acknowledgement", f.parse_acknowledgement, "bridge", made)
 

@@ -188,19 +188,24 @@ class Device:
             ack = f.parse_acknowledgement(payload)
         except f.Refused:
             return
-        statement = self.store.pending.get(ack.digest) or self.store.refused.get(ack.digest)
-        if statement is None or not f.answers(ack, self.args.chain, statement, self.bridges):
+        if f.believed(ack, self.args.chain, self.bridges):
+            for outcome in ack.outcomes:
+                self.settled(outcome)
+
+    def settled(self, outcome):
+        statement = self.store.pending.get(outcome.digest) or self.store.refused.get(outcome.digest)
+        if statement is None or not f.answers(outcome, statement):
             return
-        if ack.code == 0:
+        if outcome.code == 0:
             self.store.forget(statement)
-        elif ack.digest in self.store.pending:
+        elif outcome.digest in self.store.pending:
             self.store.refuse(statement)
             self.failed += 1
         else:
             return
-        self.sent.pop(ack.digest, None)
-        print(json.dumps({"first": statement.first, "last": statement.last, "code": ack.code_name,
-                          "height": ack.height, "index": ack.index}), flush=True)
+        self.sent.pop(outcome.digest, None)
+        print(json.dumps({"first": statement.first, "last": statement.last, "code": outcome.code_name,
+                          "height": outcome.height, "index": outcome.index}), flush=True)
 
     def run(self):
         deadline = time.monotonic() + self.args.timeout

@@ -369,10 +369,7 @@ def topic_data(stream):
 
 
 @dataclass
-class Acknowledgement:
-    message: Message
-    chain: str
-    bridge: bytes
+class Outcome:
     stream: bytes
     first: int
     count: int
@@ -386,14 +383,28 @@ class Acknowledgement:
         return CODES[self.code] if self.code < len(CODES) else f"code {self.code}"
 
 
+@dataclass
+class Acknowledgement:
+    message: Message
+    chain: str
+    bridge: bytes
+    outcomes: list
+
+
 def parse_acknowledgement(data):
-    need(len(data) <= 512, "the acknowledgement is too large", "too_large")
+    need(len(data) <= 3072, "the acknowledgement is too large", "too_large")
     m = parse_sign1(data, ACKNOWLEDGEMENT)
-    p = array(decode(m.payload), (10,), "the payload")
-    version, chain, bridge, stream, first, count, digest, height, index, code = p
+    version, chain, bridge, outcomes = array(decode(m.payload), (4,), "the payload")
     integer(version, 1, 1, "the version")
     check_chain(chain)
     octets(bridge, 16, "the bridge")
+    need(isinstance(outcomes, list) and outcomes, "no outcome")
+    need(len(outcomes) <= 32, "too many outcomes", "too_large")
+    return Acknowledgement(m, chain, bridge, [parse_outcome(o) for o in outcomes])
+
+
+def parse_outcome(value):
+    stream, first, count, digest, height, index, code = array(value, (7,), "an outcome")
     octets(stream, 16, "the stream")
     integer(first, 1, MAX_INT, "the first number")
     integer(count, 1, 1000, "the count")
@@ -403,20 +414,23 @@ def parse_acknowledgement(data):
     integer(index, 0, MAX_INT, "the index")
     integer(code, 0, 2**32 - 1, "the code")
     need((code == 0) == (height > 0) and (code == 0) == (index > 0), "code, height and index do not fit")
-    return Acknowledgement(m, chain, bridge, stream, first, count, digest, height, index, code)
+    return Outcome(stream, first, count, digest, height, index, code)
 
 
-def make_acknowledgement(key, chain, bridge, stream, first, count, digest, height, index, code):
-    return sign1(key, ACKNOWLEDGEMENT,
-                 encode([1, chain, bridge, stream, first, count, digest, height, index, code]))
+def make_acknowledgement(key, chain, bridge, outcomes):
+    return sign1(key, ACKNOWLEDGEMENT, encode([1, chain, bridge, [list(vars(o).values()) for o in outcomes]]))
 
 
-def answers(ack, chain, statement, bridge_keys):
-    """What a device checks before it believes an acknowledgement (mqtt.md, section 2), all but the parsing."""
+def believed(ack, chain, bridge_keys):
+    """What a device checks of an acknowledgement itself (mqtt.md, section 2), after the parsing."""
     keys = {key_id(k): k for k in bridge_keys}
-    return (ack.chain == chain and ack.stream == statement.stream and ack.first == statement.first
-            and ack.count == len(statement.readings) and ack.digest == statement.digest
-            and ack.message.kid in keys and ack.message.verify(keys[ack.message.kid]))
+    return ack.chain == chain and ack.message.kid in keys and ack.message.verify(keys[ack.message.kid])
+
+
+def answers(outcome, statement):
+    """Whether an outcome is that of a statement that the device keeps."""
+    return (outcome.stream == statement.stream and outcome.first == statement.first
+            and outcome.count == len(statement.readings) and outcome.digest == statement.digest)
 
 
 def make_committed(height, index, time, statement):

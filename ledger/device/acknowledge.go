@@ -1,6 +1,7 @@
 package device
 
 import (
+	"cmp"
 	"fmt"
 
 	"mtmledger/crypto"
@@ -15,23 +16,24 @@ type Answer struct {
 	Index     uint64      // its index in the log; 0 if refused
 }
 
-// Acknowledge takes what arrived on the device's acknowledgement topic. The
-// acknowledgement must be about exactly a statement that is kept, and signed by
-// a trusted bridge key. If it says committed, the statement is forgotten; if it
-// says refused for good, the statement is not pending any more and stays among
-// Refused until DropRefused. On an error nothing has changed, unless it is
-// ErrBroken.
-func (d *Device) Acknowledge(b []byte) (Answer, error) {
+// Acknowledge takes what arrived on the device's acknowledgement topic. It must be
+// signed by a trusted bridge key and answer exactly a statement that is kept. If it says
+// committed, the statement is forgotten; if it says refused for good, the statement is
+// not pending any more and stays among Refused until DropRefused. Of several outcomes
+// those that answer nothing that is kept are passed over; if all are, the error says
+// why the first was. On an error nothing has changed, unless it is ErrBroken or that of
+// a write, when the answers before it count.
+func (d *Device) Acknowledge(b []byte) ([]Answer, error) {
 	ack, err := ledger.ParseAcknowledgement(b)
 	if err != nil {
-		return Answer{}, err
+		return nil, err
 	}
 	key, err := d.expects(ack)
 	if err != nil {
-		return Answer{}, err
+		return nil, err
 	}
 	if !ack.Sign1.Verify(key) {
-		return Answer{}, ledger.Errorf(ledger.CodeBadSignature, "%w", ErrUntrusted)
+		return nil, ledger.Errorf(ledger.CodeBadSignature, "%w", ErrUntrusted)
 	}
 	return d.Settle(ack)
 }
@@ -51,53 +53,81 @@ func (d *Device) expects(ack *ledger.Acknowledgement) (crypto.PublicKey, error) 
 	return key, nil
 }
 
-// match finds the statement that an acknowledgement is about.
-func (d *Device) match(ack *ledger.Acknowledgement) (*entry, error) {
+// matched is an outcome of an acknowledgement with the statement that it answers.
+type matched struct {
+	*ledger.Outcome
+	kept *entry
+}
+
+// match finds the statements that an acknowledgement answers, at least one.
+func (d *Device) match(ack *ledger.Acknowledgement) ([]matched, error) {
 	if ack.Chain != d.cfg.Chain {
 		return nil, ledger.Errorf(ledger.CodeWrongChain, "acknowledgement for chain %q: %w", ack.Chain, ErrMismatch)
 	}
-	e := d.entries[place{ack.Stream, ack.First}]
-	if e == nil {
-		return nil, ErrNotPending
+	var list []matched
+	var first error
+	for i := range ack.Outcomes {
+		o := &ack.Outcomes[i]
+		e := d.entries[place{o.Stream, o.First}]
+		switch {
+		case e == nil:
+			first = cmp.Or(first, ErrNotPending)
+		case !o.Answers(e.Value.(*entry).statement):
+			first = cmp.Or(first, ErrMismatch)
+		default:
+			list = append(list, matched{o, e.Value.(*entry)})
+		}
 	}
-	kept := e.Value.(*entry)
-	if !ack.Answers(d.cfg.Chain, kept.statement) {
-		return nil, ErrMismatch
+	if len(list) == 0 {
+		return nil, first
 	}
-	return kept, nil
+	return list, nil
 }
 
 // Settle is Acknowledge for callers that have already checked that a trusted
 // bridge key has signed ack, for instance many signatures at once.
-func (d *Device) Settle(ack *ledger.Acknowledgement) (Answer, error) {
+func (d *Device) Settle(ack *ledger.Acknowledgement) ([]Answer, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	kept, err := d.match(ack)
+	list, err := d.match(ack)
 	if err != nil {
-		return Answer{}, err
+		return nil, err
 	}
 	if d.broken != nil {
-		return Answer{}, d.broken
+		return nil, d.broken
 	}
-	answer := Answer{Statement: kept.statement, Code: ack.Code, Height: ack.Height, Index: ack.Index}
-	at := place{ack.Stream, ack.First}
-	// Neither record is synced: if it is lost, the statement is sent again and
-	// answered again.
-	if ack.Code == ledger.CodeOK {
+	answers := make([]Answer, 0, len(list))
+	for _, m := range list {
+		at := place{m.Stream, m.First}
+		if d.entries[at] == nil {
+			continue // said twice
+		}
+		if err := d.settle(at, m); err != nil {
+			return answers, err
+		}
+		answers = append(answers, Answer{Statement: m.kept.statement, Code: m.Code, Height: m.Height, Index: m.Index})
+	}
+	return answers, d.compactIfDue()
+}
+
+// settle notes down what became of a statement. The record is not synced: if it is lost,
+// the statement is sent again and answered again.
+func (d *Device) settle(at place, m matched) error {
+	if m.Code == ledger.CodeOK {
 		if err := d.write(false, settledRecord(at)); err != nil {
-			return Answer{}, err
+			return err
 		}
 		d.remove(at)
-		return answer, d.compactIfDue()
+		return nil
 	}
-	if kept.code != ledger.CodeOK {
-		return answer, nil // refused before
+	if m.kept.code != ledger.CodeOK {
+		return nil // refused before
 	}
-	if err := d.write(false, refusedRecord(at, ack.Code)); err != nil {
-		return Answer{}, err
+	if err := d.write(false, refusedRecord(at, m.Code)); err != nil {
+		return err
 	}
-	d.refuse(at, ack.Code)
-	return answer, nil
+	d.refuse(at, m.Code)
+	return nil
 }
 
 // Refusal is a statement that the ledger refused for good, and why.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"testing"
@@ -54,15 +55,19 @@ func appendOne(t testing.TB, s *Stream, content string) *ledger.Statement {
 	return st
 }
 
+func outcome(st *ledger.Statement, code ledger.Code) ledger.Outcome {
+	o := ledger.Outcome{Stream: st.Stream, First: st.First, Count: uint64(len(st.Readings)), Digest: st.Digest(), Code: code}
+	if code == ledger.CodeOK {
+		o.Height, o.Index = 3, 4
+	}
+	return o
+}
+
 // answer makes a bridge's acknowledgement; change may spoil it before it is
 // signed.
 func answer(t testing.TB, st *ledger.Statement, code ledger.Code, change func(*ledger.Acknowledgement)) []byte {
 	t.Helper()
-	a := ledger.Acknowledgement{Chain: testChain, Bridge: ledger.BridgeID(bridgeKey.Public()), Stream: st.Stream,
-		First: st.First, Count: uint64(len(st.Readings)), Digest: st.Digest(), Code: code}
-	if code == ledger.CodeOK {
-		a.Height, a.Index = 3, 4
-	}
+	a := ledger.Acknowledgement{Chain: testChain, Bridge: ledger.BridgeID(bridgeKey.Public()), Outcomes: []ledger.Outcome{outcome(st, code)}}
 	if change != nil {
 		change(&a)
 	}
@@ -102,14 +107,14 @@ func TestLifeOfAStatement(t *testing.T) {
 	}
 
 	a, err := d.Acknowledge(answer(t, two, ledger.CodeOK, nil))
-	if err != nil || a.Statement != two || a.Code != ledger.CodeOK || a.Height != 3 || a.Index != 4 {
+	if want := []Answer{{two, ledger.CodeOK, 3, 4}}; err != nil || !slices.Equal(a, want) {
 		t.Errorf("%+v, %v", a, err)
 	}
 	if _, err := d.Acknowledge(answer(t, two, ledger.CodeOK, nil)); !errors.Is(err, ErrNotPending) {
 		t.Errorf("the same again: %v", err)
 	}
 	a, err = d.Acknowledge(answer(t, three, ledger.CodeUsed, nil))
-	if err != nil || a.Code != ledger.CodeUsed {
+	if want := []Answer{{three, ledger.CodeUsed, 0, 0}}; err != nil || !slices.Equal(a, want) {
 		t.Errorf("%+v, %v", a, err)
 	}
 	checkRest(t, d, one, three)
@@ -151,12 +156,48 @@ func checkRest(t *testing.T, d *Device, one, three *ledger.Statement) {
 	}
 }
 
+// TestSeveralOutcomes: one message answers several statements, of several streams; what
+// answers nothing that is kept is passed over.
+func TestSeveralOutcomes(t *testing.T) {
+	fsys := disk.NewCrash()
+	d := open(t, fsys)
+	s, u := stream(t, d, "s"), stream(t, d, "u")
+	var sent []*ledger.Statement
+	for i := range 4 {
+		sent = append(sent, appendOne(t, s, fmt.Sprint("s", i)), appendOne(t, u, fmt.Sprint("u", i)))
+	}
+	gone := answer(t, sent[0], ledger.CodeOK, nil)
+	if _, err := d.Acknowledge(gone); err != nil {
+		t.Fatal(err)
+	}
+	a, err := d.Acknowledge(answer(t, sent[1], ledger.CodeOK, func(a *ledger.Acknowledgement) {
+		stranger := outcome(sent[2], ledger.CodeOK)
+		stranger.Digest[0]++
+		a.Outcomes = append(a.Outcomes, outcome(sent[0], ledger.CodeOK), stranger, outcome(sent[3], ledger.CodeClockAhead),
+			outcome(sent[1], ledger.CodeOK), outcome(sent[6], ledger.CodeOK))
+	}))
+	want := []Answer{{sent[1], ledger.CodeOK, 3, 4}, {sent[3], ledger.CodeClockAhead, 0, 0}, {sent[6], ledger.CodeOK, 3, 4}}
+	if err != nil || !slices.Equal(a, want) {
+		t.Errorf("%+v, %v", a, err)
+	}
+	if _, err := d.Acknowledge(gone); !errors.Is(err, ErrNotPending) {
+		t.Errorf("nothing in it is kept: %v", err)
+	}
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	d = open(t, fsys)
+	if got := d.Stats(); got.Pending != 4 || got.Refused != 1 {
+		t.Errorf("%+v", got)
+	}
+}
+
 // TestRefusedThenCommitted: another bridge, or a later try, may get it in.
 func TestRefusedThenCommitted(t *testing.T) {
 	d := open(t, disk.NewCrash())
 	st := appendOne(t, stream(t, d, "s"), "x")
 	for _, code := range []ledger.Code{ledger.CodeExpired, ledger.CodeUsed, ledger.CodeOK} {
-		if a, err := d.Acknowledge(answer(t, st, code, nil)); err != nil || a.Code != code {
+		if a, err := d.Acknowledge(answer(t, st, code, nil)); err != nil || len(a) != 1 || a[0].Code != code {
 			t.Errorf("%v: %v", code, err)
 		}
 	}
@@ -188,10 +229,10 @@ func TestAcknowledgementsRefused(t *testing.T) {
 		"forged":        {forged, ErrUntrusted},
 		"other key":     {foreign.Bytes(), ErrUntrusted},
 		"other chain":   {answer(t, st, 0, func(a *ledger.Acknowledgement) { a.Chain = "x" }), ErrMismatch},
-		"other stream":  {answer(t, st, 0, func(a *ledger.Acknowledgement) { a.Stream[0]++ }), ErrNotPending},
-		"other number":  {answer(t, st, 0, func(a *ledger.Acknowledgement) { a.First++ }), ErrNotPending},
-		"other count":   {answer(t, st, 0, func(a *ledger.Acknowledgement) { a.Count++ }), ErrMismatch},
-		"other content": {answer(t, st, 0, func(a *ledger.Acknowledgement) { a.Digest[0]++ }), ErrMismatch},
+		"other stream":  {answer(t, st, 0, func(a *ledger.Acknowledgement) { a.Outcomes[0].Stream[0]++ }), ErrNotPending},
+		"other number":  {answer(t, st, 0, func(a *ledger.Acknowledgement) { a.Outcomes[0].First++ }), ErrNotPending},
+		"other count":   {answer(t, st, 0, func(a *ledger.Acknowledgement) { a.Outcomes[0].Count++ }), ErrMismatch},
+		"other content": {answer(t, st, 0, func(a *ledger.Acknowledgement) { a.Outcomes[0].Digest[0]++ }), ErrMismatch},
 	}
 	for name, tt := range tests {
 		if _, err := d.Acknowledge(tt.in); !errors.Is(err, tt.want) {
@@ -339,7 +380,7 @@ func TestVolatile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if a, err := d.Settle(ack); err != nil || a.Statement != st || d.Stats().Pending != 0 {
+	if a, err := d.Settle(ack); err != nil || len(a) != 1 || a[0].Statement != st || d.Stats().Pending != 0 {
 		t.Error(err)
 	}
 	if err := d.Close(); err != nil {

@@ -59,24 +59,26 @@ func Example() {
 
 // receive is what a device does with a message on its acknowledgement topic.
 func receive(d *device.Device, payload []byte) {
-	answer, err := d.Acknowledge(payload)
-	switch {
-	case errors.Is(err, device.ErrNotPending):
-		return // a repetition
-	case err != nil:
+	answers, err := d.Acknowledge(payload)
+	if err != nil && !errors.Is(err, device.ErrNotPending) { // that would be a repetition
 		fmt.Println("ignored:", err)
-	case answer.Code != ledger.CodeOK:
-		fmt.Printf("number %d is refused: %v: %s\n", answer.Statement.First, answer.Code, answer.Code.Advice())
-	default:
-		fmt.Printf("number %d is committed at height %d, index %d\n", answer.Statement.First, answer.Height, answer.Index)
+	}
+	for _, a := range answers {
+		if a.Code != ledger.CodeOK {
+			fmt.Printf("number %d is refused: %v: %s\n", a.Statement.First, a.Code, a.Code.Advice())
+			continue
+		}
+		fmt.Printf("number %d is committed at height %d, index %d\n", a.Statement.First, a.Height, a.Index)
 	}
 }
 
 // acknowledgement plays the bridge.
 func acknowledgement(k crypto.PrivateKey, s *ledger.Statement) []byte {
 	a, err := ledger.SignAcknowledgement(k, ledger.Acknowledgement{
-		Chain: "mtm-1", Bridge: ledger.BridgeID(k.Public()), Stream: s.Stream, First: s.First,
-		Count: uint64(len(s.Readings)), Digest: s.Digest(), Height: 12, Index: 345,
+		Chain: "mtm-1", Bridge: ledger.BridgeID(k.Public()),
+		Outcomes: []ledger.Outcome{{
+			Stream: s.Stream, First: s.First, Count: uint64(len(s.Readings)), Digest: s.Digest(), Height: 12, Index: 345,
+		}},
 	})
 	if err != nil {
 		return nil

@@ -197,12 +197,15 @@ func (g *generator) receive(d *device) error {
 		if err != nil {
 			return fmt.Errorf("load: %w", err)
 		}
-		g.answered(place{ack.Stream, ack.First}, ack.Code)
+		now := time.Now()
+		for i := range ack.Outcomes {
+			o := &ack.Outcomes[i]
+			g.answered(place{o.Stream, o.First}, o.Code, now)
+		}
 	}
 }
 
-func (g *generator) answered(at place, code ledger.Code) {
-	now := time.Now()
+func (g *generator) answered(at place, code ledger.Code, now time.Time) {
 	g.mu.Lock()
 	p, ok := g.pending[at]
 	delete(g.pending, at)

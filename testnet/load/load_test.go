@@ -74,14 +74,15 @@ func (a *acknowledger) Receive(_ string, payload []byte, receipt broker.Receipt,
 	a.last[s.Stream] = s.Last()
 	a.seen[place{s.Stream, s.First}] = true
 	receipt.Stored(id, nil)
-	ack := ledger.Acknowledgement{
-		Chain: "load-test", Bridge: crypto.ID{1}, Stream: s.Stream, First: s.First,
-		Count: uint64(len(s.Readings)), Digest: s.Digest(), Height: 1, Index: 1,
+	o := ledger.Outcome{
+		Stream: s.Stream, First: s.First, Count: uint64(len(s.Readings)), Digest: s.Digest(), Height: 1, Index: 1,
 	}
 	if len(a.seen)%10 == 0 {
-		ack.Code, ack.Height, ack.Index = ledger.CodeClockAhead, 0, 0
+		o.Code, o.Height, o.Index = ledger.CodeClockAhead, 0, 0
 	}
-	signed, err := ledger.SignAcknowledgement(a.key, ack)
+	signed, err := ledger.SignAcknowledgement(a.key, ledger.Acknowledgement{
+		Chain: "load-test", Bridge: crypto.ID{1}, Outcomes: []ledger.Outcome{o},
+	})
 	if err != nil {
 		a.t.Error(err)
 		return nil

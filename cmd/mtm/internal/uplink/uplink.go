@@ -229,20 +229,20 @@ func (l *Link) due(at place, since time.Time) bool {
 
 // received takes an acknowledgement.
 func (l *Link) received(payload []byte) {
-	answer, err := l.device.Acknowledge(append([]byte(nil), payload...))
+	answers, err := l.device.Acknowledge(append([]byte(nil), payload...))
+	for _, a := range answers {
+		l.count(a)
+		if l.cfg.Answered != nil {
+			l.cfg.Answered(a)
+		}
+	}
 	switch {
 	case errors.Is(err, device.ErrNotPending):
 		return // answered before
 	case errors.Is(err, device.ErrBroken):
 		l.fail(err)
-		return
 	case err != nil:
 		l.cfg.Logger.Warn("acknowledgement not accepted", "err", err)
-		return
-	}
-	l.count(answer)
-	if l.cfg.Answered != nil {
-		l.cfg.Answered(answer)
 	}
 }
 

@@ -58,14 +58,15 @@ func (f *bridge) Receive(_ string, payload []byte, receipt broker.Receipt, id ui
 	if f.silent {
 		return nil
 	}
-	a := ledger.Acknowledgement{
-		Chain: chain, Bridge: ledger.BridgeID(f.key.Public()), Stream: s.Stream, First: s.First,
-		Count: uint64(len(s.Readings)), Digest: s.Digest(), Code: f.code,
+	o := ledger.Outcome{
+		Stream: s.Stream, First: s.First, Count: uint64(len(s.Readings)), Digest: s.Digest(), Code: f.code,
 	}
 	if f.code == ledger.CodeOK {
-		a.Height, a.Index = 5, 7
+		o.Height, o.Index = 5, 7
 	}
-	signed, err := ledger.SignAcknowledgement(f.key, a)
+	signed, err := ledger.SignAcknowledgement(f.key, ledger.Acknowledgement{
+		Chain: chain, Bridge: ledger.BridgeID(f.key.Public()), Outcomes: []ledger.Outcome{o},
+	})
 	if err != nil {
 		f.t.Errorf("acknowledgement: %v", err)
 		return nil
