@@ -68,26 +68,37 @@ type actClient interface {
 func operation(cmd *cobra.Command, need string, build func(*session) (ledger.Body, error)) *cobra.Command {
 	a := new(act)
 	a.flags(cmd)
-	f := cmd.Flags()
-	f.BoolVar(&a.propose, "propose", false, "put it to those who must agree, and be the first to agree")
-	f.DurationVar(&a.expires, "expires", proposalLife, "with --propose: how long the others may approve it")
-	f.StringVar(&a.save, "save-body", "", "write what would be proposed to this file and record nothing (see mtm vote propose)")
+	a.proposeFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		return a.session(cmd, need, func(s *session) error {
 			body, err := build(s)
 			if err != nil {
 				return err
 			}
-			if a.save != "" {
-				return s.saveBody(cmd, body)
-			}
-			if a.propose {
-				return s.propose(cmd, body)
-			}
-			return s.record(cmd, body)
+			return s.put(cmd, body, func() error { return s.record(cmd, body) })
 		})
 	}
 	return cmd
+}
+
+// proposeFlags adds the flags of what several may have to agree to.
+func (a *act) proposeFlags(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.BoolVar(&a.propose, "propose", false, "put it to those who must agree, and be the first to agree")
+	f.DurationVar(&a.expires, "expires", proposalLife, "with --propose: how long the others may approve it")
+	f.StringVar(&a.save, "save-body", "", "write what would be proposed to this file and record nothing (see mtm vote propose)")
+}
+
+// put writes a body to a file or proposes it, if the flags say so; otherwise record
+// records it.
+func (s *session) put(cmd *cobra.Command, body ledger.Body, record func() error) error {
+	switch {
+	case s.save != "":
+		return s.saveBody(cmd, body)
+	case s.propose:
+		return s.proposeBody(cmd, body)
+	}
+	return record()
 }
 
 // flags adds the flags of everybody who signs.
@@ -221,8 +232,8 @@ func (s *session) record(cmd *cobra.Command, body ledger.Body) error {
 	return report(cmd, s.asJSON, r, fmt.Sprintf("%s, proposal %s", line, *r.Proposal), next)
 }
 
-// propose puts a body to those who must agree.
-func (s *session) propose(cmd *cobra.Command, body ledger.Body) error {
+// proposeBody puts a body to those who must agree.
+func (s *session) proposeBody(cmd *cobra.Command, body ledger.Body) error {
 	return s.record(cmd, ledger.Propose{Expires: time.Now().Add(s.expires).Unix(), Body: body})
 }
 

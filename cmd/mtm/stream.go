@@ -6,6 +6,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"mtmledger/crypto"
+	"mtmledger/ledger"
+	"mtmledger/testnet"
 )
 
 func newStream() *cobra.Command {
@@ -14,46 +16,50 @@ func newStream() *cobra.Command {
 
 func newStreamOpen() *cobra.Command {
 	var (
-		t            target
+		a            act
 		device, name string
-		asJSON       bool
 	)
 	cmd := &cobra.Command{
 		Use: "open", Short: "Open a stream of an enrolled device",
-		Example: "  mtm stream open --home ledger --device press-3 --name temperature",
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if device == "" || name == "" {
-				return usagef("--device and --name are required")
-			}
-			m, c, done, err := t.connect(cmd.Context())
-			if err != nil {
-				return err
-			}
-			defer done()
-			if m == nil {
-				return usagef("--home must hold the organisation's key")
-			}
-			d, err := m.Device(device)
-			if err != nil {
-				return withHint(err, "mtm enrol --home %s --device %s", t.home, device)
-			}
-			result, created, err := m.Open(cmd.Context(), c, d, name)
-			if err != nil {
-				return err
-			}
-			s, err := m.AddStream(device, name)
-			if err != nil {
-				return err
-			}
-			r := recorded{s.ID, s.Name, created, result.Height}
-			return report(cmd, asJSON, r, r.line("stream"))
-		},
+		Example: `  mtm stream open --home ledger --device press-3 --name temperature
+  mtm stream open --home ledger --device press-3 --name temperature --propose      # several admin keys must sign
+  mtm stream open --home edge --device press-3 --name temperature --as press-3     # the device signs`,
 	}
-	t.flags(cmd)
-	jsonFlag(cmd, &asJSON)
+	a.flags(cmd)
+	a.proposeFlags(cmd)
 	cmd.Flags().StringVar(&device, "device", "", "name or id of the device")
 	cmd.Flags().StringVar(&name, "name", "", "name of the stream")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		return a.session(cmd, "device name", func(s *session) error { return s.openStream(cmd, device, name) })
+	}
 	return cmd
+}
+
+// openStream opens a stream of a device, and notes it down in the folder if the device is
+// there.
+func (s *session) openStream(cmd *cobra.Command, device, name string) error {
+	d := s.ownDevice(device)
+	id, err := crypto.ParseID(device)
+	switch {
+	case d != nil:
+		id = d.ID
+	case err != nil:
+		return withHint(fmt.Errorf("%w: device %q", testnet.ErrUnknown, device), "mtm enrol --home %s --device %s, or the device's id", s.home, device)
+	}
+	body := ledger.OpenStream{Device: id, Name: name}
+	return s.put(cmd, body, func() error {
+		r := recorded{ID: ledger.StreamID(s.chain, id, name), Name: name}
+		return s.establish(cmd, body, "stream", r, func() error { return s.noteStream(d, name) })
+	})
+}
+
+// noteStream writes a stream of a device of the folder into its manifest.
+func (s *session) noteStream(d *testnet.Device, name string) error {
+	if d == nil {
+		return nil
+	}
+	_, err := s.m.AddStream(d.Name, name)
+	return err
 }
 
 // listed is the JSON form of a stream in the list.

@@ -117,7 +117,7 @@ func newValidatorJoin() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return s.propose(cmd, ledger.SetValidator{Organisation: s.actor, Key: v.Key, Power: power})
+			return s.proposeBody(cmd, ledger.SetValidator{Organisation: s.actor, Key: v.Key, Power: power})
 		})
 	}
 	return cmd

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/base64"
 	"errors"
 	"fmt"
 
@@ -34,6 +33,7 @@ mtm validator signer possession printed, and --switch wants --signer-key and
   mtm validator rotate --home d --switch --signer-key KEY --signer-listen noise://PEER-ID@192.0.2.7:26659`,
 	}
 	a.flags(cmd)
+	a.proposeFlags(cmd)
 	cmd.Flags().StringVar(&name, "validator", "0", "name of the validator in the manifest")
 	cmd.Flags().BoolVar(&doNow, "switch", false, "put the recorded key in place; the validator must be stopped")
 	cmd.Flags().StringVar(&possession, "possession", "", "proof that a signer has the new key; none is made here")
@@ -54,7 +54,8 @@ mtm validator signer possession printed, and --switch wants --signer-key and
 			if err != nil {
 				return err
 			}
-			return s.record(cmd, ledger.RotateValidator{Old: v.Key, New: p.Key, Possession: p})
+			body := ledger.RotateValidator{Old: v.Key, New: p.Key, Possession: p}
+			return s.put(cmd, body, func() error { return s.record(cmd, body) })
 		})
 	}
 	return cmd
@@ -64,11 +65,7 @@ mtm validator signer possession printed, and --switch wants --signer-key and
 // next one, or with a proof that of a signer.
 func (s *session) nextKey(home, proof string) (*ledger.Possession, error) {
 	if proof != "" {
-		b, err := base64.StdEncoding.DecodeString(proof)
-		if err != nil {
-			return nil, usagef("--possession: %w", err)
-		}
-		return ledger.ParsePossession(b)
+		return possessionFlag(proof)
 	}
 	next, err := node.NextKey(home)
 	if errors.Is(err, node.ErrRemoteKey) {

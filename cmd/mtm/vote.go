@@ -45,7 +45,7 @@ records something does the same with --propose.`,
 			if err != nil {
 				return fmt.Errorf("%s: %w", file, err)
 			}
-			return s.propose(cmd, body)
+			return s.proposeBody(cmd, body)
 		})
 	}
 	return cmd
