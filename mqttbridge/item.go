@@ -68,10 +68,11 @@ func (it *item) parse() error {
 }
 
 // refusal returns the code and text of an error that the ledger decided on; false
-// for one that only says that the ledger was not reached.
+// for one that only says that the ledger was not reached: its node is away, has no
+// time, or has not got as far as the question.
 func refusal(err error) (ledger.Code, string, bool) {
 	var e *ledger.Error
-	if !errors.As(err, &e) {
+	if !errors.As(err, &e) || e.Code == ledger.CodeOverloaded || e.Code == ledger.CodeFutureHeight {
 		return 0, "", false
 	}
 	return e.Code, e.Text, true
