@@ -6,6 +6,8 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"mtmledger/mqttbridge/internal/trim"
 )
 
 // Errors of a connection.
@@ -23,7 +25,8 @@ var (
 // bounds how many wait for one.
 type conn struct {
 	net.Conn
-	principal Principal // set before the first publication
+	in        *trim.Reader // reads from Conn
+	principal Principal    // set before the first publication
 
 	wake chan struct{} // capacity 1: there is something for the sender
 	gone func()        // called once, when the connection is closed
@@ -40,10 +43,15 @@ type conn struct {
 // newConn wraps c and starts its sender. gone is called when the connection ends.
 func newConn(c net.Conn, gone func()) *conn {
 	cn := &conn{Conn: c, wake: make(chan struct{}, 1), gone: gone}
+	cn.in = trim.NewReader(c, maxPacket, readBuffer)
 	cn.room.L = &cn.mu
 	go cn.send()
 	return cn
 }
+
+// Read cuts publications that are too large: refusing one by closing the connection
+// would make the client send it again for ever, before anything else.
+func (c *conn) Read(p []byte) (int, error) { return c.in.Read(p) }
 
 // Write queues p for sending; it does not keep p and does not block.
 func (c *conn) Write(p []byte) (int, error) {
