@@ -116,6 +116,9 @@ func (b *Bridge) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return b.feed(ctx) })
 	g.Go(func() error { b.retry(ctx); return nil })
+	for range lookups {
+		g.Go(func() error { b.lookUp(ctx); return nil })
+	}
 	g.Go(func() error { b.submit(ctx); return nil })
 	g.Go(func() error { b.answers.run(ctx); return nil })
 	g.Go(func() error { return b.receive(ctx) })

@@ -109,7 +109,8 @@ type Config struct {
 	// (unknown_device ...) is tried again, counted from its first refusal in this
 	// run; default 10 min. RetryMin and RetryMax bound the pause between the
 	// attempts; default 1 s and 30 s. MaxRetrying bounds the statements that wait
-	// so; beyond it the one that has waited longest is dead-lettered; default 10,000.
+	// so; beyond it the one that has waited longest is dead-lettered; default 10,000, and
+	// at most 256 of one device.
 	RetryFor, RetryMin, RetryMax time.Duration
 	MaxRetrying                  int
 

@@ -65,6 +65,8 @@ type fakeLedger struct {
 	trust   bool                                // verify no signatures
 	delay   time.Duration                       // from Submit to the commit
 	onTx    func(b *ledger.Batch) error         // refuse or fail a submission
+	onKey   func(device crypto.ID) error        // refuse, fail or hold up a question for a key; without mu
+	asked   int                                 // questions for a key
 	onFind  func() error                        // refuse or fail a question for a statement
 	lose    func() bool                         // accept a submission and forget it
 	fail    func() error                        // fail any call
@@ -217,6 +219,15 @@ func (f *fakeLedger) Wait(ctx context.Context, hash [32]byte) (ledger.TxResult, 
 func (f *fakeLedger) Key(_ context.Context, d crypto.ID, kid crypto.KeyID) (crypto.PublicKey, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.asked++
+	if onKey := f.onKey; onKey != nil {
+		f.mu.Unlock()
+		err := onKey(d)
+		f.mu.Lock()
+		if err != nil {
+			return crypto.PublicKey{}, err
+		}
+	}
 	if err := f.fault(); err != nil {
 		return crypto.PublicKey{}, err
 	}

@@ -39,6 +39,11 @@ type retry struct {
 	index int           // in queue.retries, or -1
 }
 
+// refuse notes why the item can't be accepted now.
+func (it *item) refuse(err error) {
+	it.retry.code, it.retry.text, _ = refusal(err)
+}
+
 func newItem(e spool.Entry) *item {
 	return &item{seq: e.Seq, received: e.Time, topic: e.Topic, raw: e.Payload, retry: retry{index: -1}}
 }
