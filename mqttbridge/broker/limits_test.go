@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestLimits: connections, packets and keepalive are bounded; wills are dropped.
@@ -64,6 +65,27 @@ func TestTooLarge(t *testing.T) {
 	five.send(0x32, append(append(field(nil, up), 0, 1), properties...))
 	five.ends()
 	eventually(t, "counted", func() bool { return b.Stats().Refused == 2 })
+}
+
+// TestSlowLine: a packet may take longer than the keepalive, as long as it comes.
+func TestSlowLine(t *testing.T) {
+	h := &collector{}
+	b := serve(t, Config{}, h)
+	c := dial(t, b)
+	if code := c.connect("slow", "", "", false, 1); code != 0 {
+		t.Fatalf("connect: %d", code)
+	}
+	packet := append([]byte{0x32, 0xc0, 0x9a, 0x0c}, field(nil, up)...) // 200,000 bytes
+	packet = append(packet, 0, 7)
+	packet = append(packet, make([]byte, 200_004-len(packet))...)
+	const parts = 40
+	for i := range parts { // 4 s; mochi's patience is 1, and conn's another
+		if _, err := c.Write(packet[i*len(packet)/parts : (i+1)*len(packet)/parts]); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(100 * time.Millisecond) // the line is slow
+	}
+	c.acked(7)
 }
 
 // TestSessionsBounded: persistent sessions do not grow without limit.
