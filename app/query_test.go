@@ -69,6 +69,12 @@ func TestQueries(t *testing.T) {
 			t.Errorf("number %d: %v, %+v", number, code, f)
 		}
 	}
+	for height, want := range map[uint64]ledger.Code{0: ledger.CodeOK, 2: ledger.CodeOK, 3: ledger.CodeFutureHeight} {
+		var f query.Statement
+		if code := c.ask(query.PathFind, &query.FindRequest{Stream: d.Stream, Number: 1, Height: height}, &f); code != want {
+			t.Errorf("a node at height 2 asked as of %d: %v, want %v", height, code, want)
+		}
+	}
 	var list query.Statements
 	c.must(query.PathStatements, &query.StatementsRequest{Stream: d.Stream, From: 11, Count: 1}, &list)
 	if len(list.List) != 1 || list.List[0].First != 10 || list.Next != 20 {

@@ -22,11 +22,13 @@ import (
 //
 //	Received = Committed + Duplicate + DeadLettered + Spooled
 //
-// A message is counted as often as it comes. One whose mark a crash has lost is
-// decided anew, so a committed one may then count as a duplicate of itself.
+// A message is counted as often as it comes. Committed is what the results of this
+// bridge's transactions said, so never more than the statements in the ledger's log.
+// A statement that was found there counts as a duplicate: also of itself, when a crash
+// lost its mark, or its first transaction was given up before the result came.
 type Counts struct {
 	Received     uint64 `json:"received"`      // stored durably, and so PUBACKed
-	Committed    uint64 `json:"committed"`     // in the ledger by this bridge's transaction
+	Committed    uint64 `json:"committed"`     // by a transaction whose result this bridge saw
 	Duplicate    uint64 `json:"duplicate"`     // the same statement was in the ledger, or on its way, already
 	DeadLettered uint64 `json:"dead_lettered"` // refused for good, kept in the dead letters
 	Spooled      uint64 `json:"spooled"`       // not decided yet
@@ -114,6 +116,9 @@ func (b *Bridge) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return b.feed(ctx) })
 	g.Go(func() error { b.retry(ctx); return nil })
+	for range lookups {
+		g.Go(func() error { b.lookUp(ctx); return nil })
+	}
 	g.Go(func() error { b.submit(ctx); return nil })
 	g.Go(func() error { b.answers.run(ctx); return nil })
 	g.Go(func() error { return b.receive(ctx) })

@@ -55,20 +55,32 @@ func (b *Bridge) retry(ctx context.Context) {
 	}
 }
 
-// check parses items, verifies their signatures and queues the good ones in order.
-// The others are dead-lettered or, if their key is not known yet, kept for later.
+// check parses items, verifies the signatures of those whose keys are known, and queues
+// the good ones in order. Those whose keys are not are passed on to be looked up; the
+// others are dead-lettered or kept for later.
 func (b *Bridge) check(ctx context.Context, items []*item) {
-	var bad []letter
-	items, bad = parseAll(items)
-	names := b.missingKeys(items)
-	if err := b.lookUp(ctx, names); err != nil {
-		return // ctx has ended; the spool still has them
+	items, bad := parseAll(items)
+	known, refused, ask := b.keys.sort(items, time.Now())
+	bad = append(bad, b.admit(known)...)
+	bad = append(bad, b.postpone(refused)...)
+	b.bury(ctx, bad)
+	for _, n := range ask {
+		select {
+		case b.keys.ask <- n:
+		case <-ctx.Done():
+			return // the spool still has them
+		}
 	}
-	items, unknown := b.resolve(items, names)
-	items, forged := b.verify(items)
+}
+
+// admit verifies items that have their keys, and queues the good ones.
+func (b *Bridge) admit(items []*item) (forged []letter) {
+	if len(items) == 0 {
+		return nil
+	}
+	items, forged = b.verify(items)
 	b.queue.push(items)
-	bad = append(bad, b.postpone(unknown)...)
-	b.bury(ctx, append(bad, forged...))
+	return forged
 }
 
 // parseAll parses the items that are not parsed yet.
@@ -91,53 +103,6 @@ func textOf(err error) string {
 		return text
 	}
 	return err.Error()
-}
-
-// missingKeys fills in the keys that are remembered and names the others.
-func (b *Bridge) missingKeys(items []*item) map[keyName]error {
-	var names map[keyName]error
-	for _, it := range items {
-		n := keyName{it.statement.Device, it.statement.KeyID()}
-		if k, ok := b.keys.get(n); ok {
-			it.key = k
-			continue
-		}
-		if names == nil {
-			names = make(map[keyName]error)
-		}
-		names[n] = nil
-	}
-	return names
-}
-
-// lookUp asks the ledger for keys until it answers or ctx ends.
-func (b *Bridge) lookUp(ctx context.Context, names map[keyName]error) error {
-	if len(names) == 0 {
-		return nil
-	}
-	return b.insist(ctx, "key", func() error { return b.keys.lookUp(ctx, b.cfg.Ledger, names) })
-}
-
-// resolve gives items their keys; unknown are those whose key the ledger refused.
-func (b *Bridge) resolve(items []*item, names map[keyName]error) (good, unknown []*item) {
-	if len(names) == 0 {
-		return items, nil
-	}
-	good = items[:0]
-	for _, it := range items {
-		n := keyName{it.statement.Device, it.statement.KeyID()}
-		err, asked := names[n]
-		if asked && err == nil {
-			it.key, _ = b.keys.get(n)
-		}
-		if err == nil {
-			good = append(good, it)
-			continue
-		}
-		it.retry.code, it.retry.text, _ = refusal(err)
-		unknown = append(unknown, it)
-	}
-	return good, unknown
 }
 
 // verify verifies the items' signatures together.

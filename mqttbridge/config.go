@@ -24,7 +24,8 @@ const mostBatchBytes = ledger.MaxTransaction - ledger.BatchOverhead
 var ErrConfig = errors.New("mqttbridge: bad configuration")
 
 // Ledger is what the bridge needs of a ledger. Errors carry ledger codes
-// ([ledger.CodeOf]); one without a code means that the ledger could not be reached.
+// ([ledger.CodeOf]); one without a code, or with overloaded or future_height, means that
+// the ledger could not be reached, or not the state that was asked about.
 // All methods may be called from several goroutines.
 type Ledger interface {
 	// Submit hands a transaction to the ledger. It returns when the transaction is
@@ -36,9 +37,10 @@ type Ledger interface {
 	// Key returns a device's key; the codes unknown_device and unknown_key say that
 	// there is none yet.
 	Key(ctx context.Context, device crypto.ID, kid crypto.KeyID) (crypto.PublicKey, error)
-	// Find returns the committed statement that holds this number of a stream;
-	// not_found when there is none.
-	Find(ctx context.Context, stream crypto.ID, number uint64) (ledger.Found, error)
+	// Find returns the committed statement that holds this number of a stream, as of
+	// this height or later; not_found when there is none, future_height when the
+	// ledger's node has not got so far and can't tell.
+	Find(ctx context.Context, stream crypto.ID, number, height uint64) (ledger.Found, error)
 }
 
 // Verifier verifies signatures, many at once. [crypto.Verifier] is one; sharing the
@@ -107,7 +109,8 @@ type Config struct {
 	// (unknown_device ...) is tried again, counted from its first refusal in this
 	// run; default 10 min. RetryMin and RetryMax bound the pause between the
 	// attempts; default 1 s and 30 s. MaxRetrying bounds the statements that wait
-	// so; beyond it the one that has waited longest is dead-lettered; default 10,000.
+	// so; beyond it the one that has waited longest is dead-lettered; default 10,000, and
+	// at most 256 of one device.
 	RetryFor, RetryMin, RetryMax time.Duration
 	MaxRetrying                  int
 

@@ -51,7 +51,7 @@ func (b *Bridge) decide(ctx context.Context, items []*item, r ledger.TxResult) {
 			b.answers.committed(it, ledger.Found{Height: r.Height, Index: indexes[0], Time: r.Time})
 			indexes = indexes[1:]
 		case code == ledger.CodeUsed:
-			if b.used(ctx, it, &d) != nil {
+			if b.used(ctx, it, r.Height, &d) != nil {
 				return // ctx has ended
 			}
 		case code.Retryable():
@@ -65,14 +65,16 @@ func (b *Bridge) decide(ctx context.Context, items []*item, r ledger.TxResult) {
 	b.bury(ctx, append(d.letters, b.postpone(d.later)...))
 }
 
-// used tells whether a statement whose numbers are taken is itself what took them.
-func (b *Bridge) used(ctx context.Context, it *item, d *decision) error {
+// used tells whether a statement whose numbers are taken, by the ledger at a height,
+// is itself what took them. The device is told so for good, so only what the ledger
+// knew at that height or later counts: a node that is away or behind is asked again.
+func (b *Bridge) used(ctx context.Context, it *item, height uint64, d *decision) error {
 	var found ledger.Found
 	var code ledger.Code
 	err := b.insist(ctx, "find", func() (err error) {
-		found, err = b.cfg.Ledger.Find(ctx, it.statement.Stream, it.statement.First)
+		found, err = b.cfg.Ledger.Find(ctx, it.statement.Stream, it.statement.First, height)
 		var ok bool
-		if code, _, ok = refusal(err); ok {
+		if code, _, ok = refusal(err); ok && !code.Retryable() {
 			return nil
 		}
 		return err
@@ -85,11 +87,7 @@ func (b *Bridge) used(ctx context.Context, it *item, d *decision) error {
 		other, err := ledger.ParseStatement(found.Statement)
 		if err == nil && other.Digest() == it.digest {
 			b.answers.duplicate(it, found)
-			if it.sent > 1 { // an earlier transaction of this bridge, given up too early
-				d.committed = append(d.committed, it)
-			} else {
-				d.duplicate = append(d.duplicate, it)
-			}
+			d.duplicate = append(d.duplicate, it)
 			return nil
 		}
 		l.text = fmt.Sprintf("number %d was used by another statement, committed at height %d, index %d", it.statement.First, found.Height, found.Index)

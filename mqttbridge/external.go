@@ -1,7 +1,6 @@
 package mqttbridge
 
 import (
-	"bufio"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -16,6 +15,7 @@ import (
 	mqtt "github.com/eclipse/paho.mqtt.golang"
 
 	"mtmledger/ledger"
+	"mtmledger/mqttbridge/internal/trim"
 	"mtmledger/mqttbridge/spool"
 )
 
@@ -29,6 +29,11 @@ const (
 	partingTime   = 250         // milliseconds, for what is still to be sent
 	maxUnacked    = 1 << 16     // more packet identifiers there are not
 	deniedGranted = 0x80        // SUBACK: refused
+
+	// maxIncoming is the most that is read of one incoming packet: an entry of the
+	// spool, and what stands before it. What is left of a larger publication is larger
+	// than a statement can be, and so becomes a dead letter.
+	maxIncoming = spool.MaxPayload + spool.MaxTopic + 16
 )
 
 // Errors of the connection to an external broker.
@@ -302,14 +307,13 @@ func dial(u *url.URL, config *tls.Config) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &boundedConn{Conn: c, in: bufio.NewReaderSize(c, 64<<10)}, nil
+	return &boundedConn{Conn: c, in: trim.NewReader(c, maxIncoming, 64<<10)}, nil // paho reads byte by byte
 }
 
 // boundedConn sets a deadline for every write, and trims incoming publications.
 type boundedConn struct {
 	net.Conn
-	in   *bufio.Reader // paho reads byte by byte
-	trim trimmer
+	in *trim.Reader
 }
 
 // Write implements net.Conn.
@@ -321,4 +325,4 @@ func (c *boundedConn) Write(p []byte) (int, error) {
 }
 
 // Read implements net.Conn.
-func (c *boundedConn) Read(p []byte) (int, error) { return c.trim.read(c.in, p) }
+func (c *boundedConn) Read(p []byte) (int, error) { return c.in.Read(p) }

@@ -61,10 +61,14 @@ type fakeLedger struct {
 	index   uint64
 	entries int // statements accepted
 
+	behind  uint64                              // heights that Find's node lacks
 	short   bool                                // results lack log indexes
 	trust   bool                                // verify no signatures
 	delay   time.Duration                       // from Submit to the commit
 	onTx    func(b *ledger.Batch) error         // refuse or fail a submission
+	onKey   func(device crypto.ID) error        // refuse, fail or hold up a question for a key; without mu
+	asked   int                                 // questions for a key
+	onFind  func() error                        // refuse or fail a question for a statement
 	lose    func() bool                         // accept a submission and forget it
 	fail    func() error                        // fail any call
 	judge   func(*ledger.Statement) ledger.Code // refuse a statement
@@ -216,6 +220,15 @@ func (f *fakeLedger) Wait(ctx context.Context, hash [32]byte) (ledger.TxResult, 
 func (f *fakeLedger) Key(_ context.Context, d crypto.ID, kid crypto.KeyID) (crypto.PublicKey, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.asked++
+	if onKey := f.onKey; onKey != nil {
+		f.mu.Unlock()
+		err := onKey(d)
+		f.mu.Lock()
+		if err != nil {
+			return crypto.PublicKey{}, err
+		}
+	}
 	if err := f.fault(); err != nil {
 		return crypto.PublicKey{}, err
 	}
@@ -226,13 +239,22 @@ func (f *fakeLedger) Key(_ context.Context, d crypto.ID, kid crypto.KeyID) (cryp
 	return k, nil
 }
 
-func (f *fakeLedger) Find(_ context.Context, stream crypto.ID, n uint64) (ledger.Found, error) {
+func (f *fakeLedger) Find(_ context.Context, stream crypto.ID, n, height uint64) (ledger.Found, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if err := f.fault(); err != nil {
 		return ledger.Found{}, err
 	}
-	if found := f.used[stream][n]; found != nil {
+	if f.onFind != nil {
+		if err := f.onFind(); err != nil {
+			return ledger.Found{}, err
+		}
+	}
+	reached := f.height - f.behind
+	if reached < height {
+		return ledger.Found{}, ledger.CodeFutureHeight.Err()
+	}
+	if found := f.used[stream][n]; found != nil && found.Height <= reached {
 		return *found, nil
 	}
 	return ledger.Found{}, ledger.CodeNotFound.Err()

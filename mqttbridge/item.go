@@ -39,6 +39,11 @@ type retry struct {
 	index int           // in queue.retries, or -1
 }
 
+// refuse notes why the item can't be accepted now.
+func (it *item) refuse(err error) {
+	it.retry.code, it.retry.text, _ = refusal(err)
+}
+
 func newItem(e spool.Entry) *item {
 	return &item{seq: e.Seq, received: e.Time, topic: e.Topic, raw: e.Payload, retry: retry{index: -1}}
 }
@@ -68,10 +73,11 @@ func (it *item) parse() error {
 }
 
 // refusal returns the code and text of an error that the ledger decided on; false
-// for one that only says that the ledger was not reached.
+// for one that only says that the ledger was not reached: its node is away, has no
+// time, or has not got as far as the question.
 func refusal(err error) (ledger.Code, string, bool) {
 	var e *ledger.Error
-	if !errors.As(err, &e) {
+	if !errors.As(err, &e) || e.Code == ledger.CodeOverloaded || e.Code == ledger.CodeFutureHeight {
 		return 0, "", false
 	}
 	return e.Code, e.Text, true

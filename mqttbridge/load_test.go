@@ -14,6 +14,7 @@ import (
 
 	"mtmledger/internal/disk"
 	"mtmledger/mqttbridge/broker"
+	"mtmledger/mqttbridge/internal/trim"
 )
 
 // rawClient is the cheapest MQTT client there can be, so that a benchmark measures
@@ -30,7 +31,7 @@ func dialRaw(addr, id string) (*rawClient, error) {
 	}
 	body := append([]byte("\x00\x04MQTT\x04\x02\x00\x3c"), 0, byte(len(id)))
 	body = append(body, id...)
-	if _, err := c.Write(append(appendLength([]byte{0x10}, len(body)), body...)); err != nil {
+	if _, err := c.Write(append(trim.AppendLength([]byte{0x10}, len(body)), body...)); err != nil {
 		return nil, err
 	}
 	r := &rawClient{c, bufio.NewReaderSize(c, 64<<10)}
@@ -42,7 +43,7 @@ func dialRaw(addr, id string) (*rawClient, error) {
 }
 
 func appendPublish(b []byte, id uint16, topic string, payload []byte) []byte {
-	b = appendLength(append(b, 0x32), 2+len(topic)+2+len(payload))
+	b = trim.AppendLength(append(b, 0x32), 2+len(topic)+2+len(payload))
 	b = binary.BigEndian.AppendUint16(b, uint16(len(topic)))
 	b = append(b, topic...)
 	b = binary.BigEndian.AppendUint16(b, id)
@@ -171,7 +172,7 @@ func listenAll(b *testing.B, addr string) {
 	filter := "mtm/1/ack/+"
 	body := append([]byte{0, 1, 0, byte(len(filter))}, filter...)
 	body = append(body, 0)
-	c.Write(append(appendLength([]byte{0x82}, len(body)), body...))
+	c.Write(append(trim.AppendLength([]byte{0x82}, len(body)), body...))
 	go io.Copy(io.Discard, c.in)
 	b.Cleanup(func() { c.Close() })
 }

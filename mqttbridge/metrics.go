@@ -69,6 +69,7 @@ var (
 	descSpoolSyncs   = desc("spool_syncs_total", "Syncs of the spool since the start.")
 	descMemory       = desc("items", "Messages in memory between spool and ledger.")
 	descRetrying     = desc("retrying", "Messages refused for a reason that may pass, waiting to be tried again.")
+	descRefused      = desc("broker_refused_total", "Refused by the embedded broker: what is not permitted, connections beyond the limit or with bad packets.", "what")
 	descReady        = desc("ready", "Whether the bridge is ready.")
 )
 
@@ -80,7 +81,7 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 func (c collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		descMessages, descSpooled, descReasons, descTransactions, descTxBytes, descResubmitted, descUnderway,
-		descAnswers, descSpoolBytes, descSpoolSyncs, descMemory, descRetrying, descReady,
+		descAnswers, descSpoolBytes, descSpoolSyncs, descMemory, descRetrying, descRefused, descReady,
 	} {
 		ch <- d
 	}
@@ -117,6 +118,11 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	items, retrying := c.b.queue.size()
 	gauge(descMemory, float64(items))
 	gauge(descRetrying, float64(retrying))
+	if br := c.b.cfg.Broker; br != nil {
+		refused := br.Stats()
+		count(descRefused, refused.Denied, "denied")
+		count(descRefused, refused.Refused, "connection")
+	}
 	ready := 0.0
 	if c.b.Ready() == nil {
 		ready = 1

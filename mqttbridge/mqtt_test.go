@@ -128,6 +128,36 @@ func TestEmbedded(t *testing.T) {
 	}
 }
 
+// TestEmbeddedHuge: a publication that is far too large becomes a dead letter, and the
+// statements behind it are committed.
+func TestEmbeddedHuge(t *testing.T) {
+	d := newDevice(1)
+	cfg, br := withBroker(t, testConfig(t, newFake(bridgeKey.Public(), d)))
+	r := start(t, cfg)
+	eventually(t, "ready", func() bool { return r.Ready() == nil })
+	c := pahoDevice(t, br.Addr().String(), d.id.String())
+	huge(t, r, c, d)
+}
+
+// huge publishes what is far too large, then a statement, and expects a dead letter
+// that says so and can't be replayed.
+func huge(t *testing.T, r *running, c mqtt.Client, d device) {
+	t.Helper()
+	finish(t, c.Publish(d.topic(), 1, false, make([]byte, 5<<20)))
+	finish(t, c.Publish(d.topic(), 1, false, d.statement(t, 1, 1)))
+	eventually(t, "both", func() bool { return r.Counts().Received == 2 })
+	if c := r.settled(); c != (Counts{Received: 2, Committed: 1, DeadLettered: 1}) {
+		t.Fatalf("%+v", c)
+	}
+	list, err := r.DeadLetters(10)
+	if err != nil || len(list) != 1 || list[0].Reason != ledger.CodeTooLarge || list[0].Topic != d.topic() || len(list[0].Payload) != maxLetterPayload {
+		t.Fatalf("%d letters, %v", len(list), err)
+	}
+	if n, err := r.Replay(t.Context(), list[0].ID); n != 0 || err != nil {
+		t.Fatalf("replayed a letter that was cut: %d, %v", n, err)
+	}
+}
+
 // mosquitto starts the real broker, or skips the test.
 func mosquitto(t *testing.T, port int) *exec.Cmd {
 	t.Helper()
@@ -254,14 +284,5 @@ func TestMosquittoHuge(t *testing.T) {
 	r := start(t, externalConfig(t, newFake(bridgeKey.Public(), d), port))
 	eventually(t, "ready", func() bool { return r.Ready() == nil })
 	c := pahoDevice(t, fmt.Sprintf("127.0.0.1:%d", port), "d")
-	finish(t, c.Publish(d.topic(), 1, false, make([]byte, 5<<20)))
-	finish(t, c.Publish(d.topic(), 1, false, d.statement(t, 1, 1)))
-	eventually(t, "both", func() bool { return r.Counts().Received == 2 })
-	if c := r.settled(); c != (Counts{Received: 2, Committed: 1, DeadLettered: 1}) {
-		t.Fatalf("%+v", c)
-	}
-	list, err := r.DeadLetters(10)
-	if err != nil || len(list) != 1 || list[0].Reason != ledger.CodeTooLarge || list[0].Topic != d.topic() || len(list[0].Payload) != maxLetterPayload {
-		t.Fatalf("%d letters, %v", len(list), err)
-	}
+	huge(t, r, c, d)
 }

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"mtmledger/crypto"
 )
 
 // Bounds of what is in memory between spool and ledger; the rest stays in the
@@ -14,6 +16,9 @@ const (
 	maxItems      = 1 << 16
 	maxItemBytes  = 64 << 20
 	maxRetryBytes = maxItemBytes / 2 // so that retries never fill it
+	// maxRetryDevice bounds the retries of one device, so that it can't push out those
+	// of others: as many statements as an ordinary device has on its way.
+	maxRetryDevice = 256
 )
 
 // queue is where items wait: for a transaction (in a lane), or to be tried again
@@ -31,6 +36,7 @@ type queue struct {
 	lanes      []*lane
 	retries    retryHeap
 	retryBytes int
+	retryCount map[crypto.ID]int // by device
 	live       map[[32]byte]*item
 }
 
@@ -50,6 +56,8 @@ func newQueue(cfg *Config) *queue {
 		wakeRetry: make(chan struct{}, 1),
 		wakeFeed:  make(chan struct{}, 1),
 		live:      make(map[[32]byte]*item),
+
+		retryCount: make(map[crypto.ID]int),
 	}
 	for range cfg.Lanes {
 		q.lanes = append(q.lanes, &lane{wake: make(chan struct{}, 1)})
@@ -227,7 +235,7 @@ func (q *queue) cut(l *lane) []*item {
 
 // retryLater keeps a refused item to be tried again. It returns items to be given
 // up: this one, because it was tried for long enough, or those that have waited
-// longest, because there are too many.
+// longest, because there are too many, of its device or of all.
 func (q *queue) retryLater(it *item, now time.Time) (giveUp []*item) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -243,34 +251,56 @@ func (q *queue) retryLater(it *item, now time.Time) (giveUp []*item) {
 	r.due = now.Add(r.pause)
 	heap.Push(&q.retries, it)
 	q.retryBytes += it.cost()
-	giveUp = q.overflow()
+	q.retryCount[it.statement.Device]++
+	giveUp = q.overflow(it.statement.Device)
 	signal(q.wakeRetry)
 	return giveUp
 }
 
-// overflow takes out the retries that have waited longest when there are too many,
-// and some more, so that it is not called for each.
-func (q *queue) overflow() (giveUp []*item) {
-	if len(q.retries) <= q.cfg.MaxRetrying && q.retryBytes <= maxRetryBytes {
-		return nil
+// overflow takes out the retries that have waited longest when there are too many, of
+// a device or of all, and some more, so that it is not called for each.
+func (q *queue) overflow(device crypto.ID) (giveUp []*item) {
+	if q.retryCount[device] > maxRetryDevice {
+		giveUp = q.unretryOldest(
+			func(it *item) bool { return it.statement.Device == device },
+			func() bool { return q.retryCount[device] <= maxRetryDevice/16*15 })
 	}
-	byAge := slices.Clone(q.retries)
-	slices.SortFunc(byAge, func(a, b *item) int { return a.retry.since.Compare(b.retry.since) })
-	for _, it := range byAge {
-		if len(q.retries) <= q.cfg.MaxRetrying-q.cfg.MaxRetrying/16 && q.retryBytes <= maxRetryBytes/16*15 {
-			break
-		}
-		q.unretry(it)
-		giveUp = append(giveUp, it)
+	if len(q.retries) > q.cfg.MaxRetrying || q.retryBytes > maxRetryBytes {
+		giveUp = append(giveUp, q.unretryOldest(
+			func(*item) bool { return true },
+			func() bool {
+				return len(q.retries) <= q.cfg.MaxRetrying-q.cfg.MaxRetrying/16 && q.retryBytes <= maxRetryBytes/16*15
+			})...)
 	}
 	return giveUp
 }
 
+// unretryOldest takes out those among the retries that have waited longest until there
+// are few enough.
+func (q *queue) unretryOldest(among func(*item) bool, enough func() bool) (out []*item) {
+	byAge := slices.DeleteFunc(slices.Clone(q.retries), func(it *item) bool { return !among(it) })
+	slices.SortFunc(byAge, func(a, b *item) int { return a.retry.since.Compare(b.retry.since) })
+	for _, it := range byAge {
+		if enough() {
+			break
+		}
+		q.unretry(it)
+		out = append(out, it)
+	}
+	return out
+}
+
 // unretry takes an item out of the retries if it is there.
 func (q *queue) unretry(it *item) {
-	if it.retry.index >= 0 {
-		heap.Remove(&q.retries, it.retry.index)
-		q.retryBytes -= it.cost()
+	if it.retry.index < 0 {
+		return
+	}
+	heap.Remove(&q.retries, it.retry.index)
+	q.retryBytes -= it.cost()
+	if d := it.statement.Device; q.retryCount[d] > 1 {
+		q.retryCount[d]--
+	} else {
+		delete(q.retryCount, d)
 	}
 }
 

@@ -185,6 +185,68 @@ func TestDuplicates(t *testing.T) {
 	}
 }
 
+// TestFindLater: a statement whose numbers are used is not decided on until a node
+// says by what that has seen the block which said so. Before, one that was killed, or
+// behind, made a committed statement a dead letter.
+func TestFindLater(t *testing.T) {
+	for name, c := range map[string]struct {
+		node func(f *fakeLedger)
+		code ledger.Code
+	}{
+		"killed": {func(f *fakeLedger) { f.onFind = ledger.CodeOverloaded.Err }, ledger.CodeOverloaded},
+		"new":    {func(f *fakeLedger) { f.onFind = ledger.CodeFutureHeight.Err }, ledger.CodeFutureHeight},
+		"behind": {func(f *fakeLedger) { f.behind = 2 }, ledger.CodeFutureHeight},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := newDevice(1)
+			f := newFake(bridgeKey.Public(), d)
+			rec := &recorder{}
+			r := startWith(t, testConfig(t, f), rec)
+			r.ingest(d.topic(), d.statement(t, 1, 1))
+			r.settled()
+			f.set(c.node)
+			r.ingest(d.topic(), d.statement(t, 1, 1))
+			eventually(t, "trouble", func() bool { return ledger.CodeOf(r.Ready()) == c.code })
+			if n := r.Counts(); n.Spooled != 1 {
+				t.Fatalf("decided too early: %+v", n)
+			}
+			f.set(func(f *fakeLedger) { f.onFind, f.behind = nil, 0 })
+			if n := r.settled(); n != (Counts{Received: 2, Committed: 1, Duplicate: 1}) {
+				t.Fatalf("%+v", n)
+			}
+			eventually(t, "two answers", func() bool { return len(rec.list()) == 2 })
+			for _, a := range rec.list() {
+				if a.Code != ledger.CodeOK {
+					t.Fatalf("the device was told %v", a.Code)
+				}
+			}
+		})
+	}
+}
+
+// TestGivenUpTooEarly: a transaction whose result was not waited for long enough makes
+// duplicates: committed counts only what a result said, so it never exceeds the log.
+func TestGivenUpTooEarly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDevice(1)
+		f := newFake(bridgeKey.Public(), d)
+		f.delay = 300 * time.Millisecond
+		cfg := testConfig(t, f)
+		cfg.ResubmitAfter = 200 * time.Millisecond // 400 for the second attempt
+		r := start(t, cfg)
+		r.ingest(d.topic(), d.statement(t, 1, 1))
+		if n := r.settled(); n != (Counts{Received: 1, Duplicate: 1}) {
+			t.Fatalf("%+v", n)
+		}
+		if n := f.accepted(); n != 1 {
+			t.Fatalf("the ledger has %d", n)
+		}
+		if err := r.stop(); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
 // TestPoison: a transaction that the ledger calls malformed is taken apart until
 // the statement at fault is alone.
 func TestPoison(t *testing.T) {

@@ -79,11 +79,12 @@ func (r reads) KeyInfo(ctx context.Context, principal crypto.ID, kid crypto.KeyI
 	return k, err
 }
 
-// Find returns the committed statement that holds a number of a stream.
-// CodeNotFound: there is none.
-func (r reads) Find(ctx context.Context, stream crypto.ID, number uint64) (ledger.Found, error) {
+// Find returns the committed statement that holds a number of a stream, as of a
+// height or later. CodeNotFound: there is none. CodeFutureHeight: the node has not
+// reached the height, so it can't tell.
+func (r reads) Find(ctx context.Context, stream crypto.ID, number, height uint64) (ledger.Found, error) {
 	var s Statement
-	err := r.ask(ctx, query.PathFind, &query.FindRequest{Stream: stream, Number: number}, &s)
+	err := r.ask(ctx, query.PathFind, &query.FindRequest{Stream: stream, Number: number, Height: height}, &s)
 	return ledger.Found{Statement: s.Bytes, Height: s.Height, Index: s.Index, Time: s.Time}, err
 }
 

@@ -172,7 +172,7 @@ func afterCrashes(t *testing.T, l *ledgertest.Ledger, home string, lines []line)
 	n := startNode(t, home, nil)
 	d := l.Device("press")
 	for _, want := range lines {
-		f, err := n.Client().Find(t.Context(), d.Stream, want.first)
+		f, err := n.Client().Find(t.Context(), d.Stream, want.first, 0)
 		if err != nil || f.Index != want.index || f.Height != want.height {
 			t.Fatalf("%+v: found %+v, %v", want, f, err)
 		}

@@ -24,7 +24,7 @@ func samples() []Message {
 		&Results{Height: 1, List: []TxOutcome{{Place: 1, Height: 2, Time: 3, Data: []byte{4}}}},
 		&KeyRequest{Principal: id, KeyID: crypto.KeyID{1}},
 		&KeyInfo{Height: 1, Key: crypto.PublicKey{2}, Opens: 3, Closes: 4},
-		&FindRequest{Stream: id, Number: 1},
+		&FindRequest{Stream: id, Number: 1, Height: 2},
 		&RangeRequest{Stream: id, First: 1, Last: 2},
 		&StatementsRequest{Stream: id, From: 1, Count: 2},
 		&statement,

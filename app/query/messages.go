@@ -122,10 +122,13 @@ type KeyInfo struct {
 	Closes uint64 // 0: open
 }
 
-// FindRequest asks for the statement that holds a number of a stream.
+// FindRequest asks for the statement that holds a number of a stream, of a node that
+// has reached a height: "not found" says nothing about blocks that it lacks. One that
+// is behind refuses, CodeFutureHeight.
 type FindRequest struct {
 	Stream crypto.ID
 	Number uint64
+	Height uint64 // 0: any
 }
 
 // StatementsRequest asks for Count statements of a stream, in order of their
@@ -312,9 +315,10 @@ func (m *KeyInfo) fields(x *coder) {
 }
 
 func (m *FindRequest) fields(x *coder) {
-	x.array(2)
+	x.array(3)
 	x.id(&m.Stream)
 	x.uint(&m.Number)
+	x.uint(&m.Height)
 }
 
 func (m *RangeRequest) fields(x *coder) {

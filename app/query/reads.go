@@ -56,6 +56,9 @@ func holder(v *store.View, stream crypto.ID, number uint64) (out Statement, s *l
 }
 
 func (h *Handler) find(v *store.View, q *FindRequest) (*Statement, error) {
+	if q.Height > v.Height {
+		return nil, ledger.Errorf(ledger.CodeFutureHeight, "height %d, the last is %d", q.Height, v.Height)
+	}
 	s, _, found, err := holder(v, q.Stream, q.Number)
 	if err != nil {
 		return nil, err

@@ -63,7 +63,7 @@ func options(cfg Config) *mqtt.Options {
 	c.MaximumMessageExpiryInterval = int64(messageExpiry.Seconds())
 	c.MaximumClientWritesPending = maxPending
 	c.MaximumSessionExpiryInterval = uint32(cfg.SessionExpiry.Seconds())
-	c.MaximumPacketSize = maxPacket
+	c.MaximumPacketSize = maxPacket + 1 // mochi counts the first byte; conn cuts what is larger
 	c.MaximumInflight = maxInflight
 	c.ReceiveMaximum = 1024
 	c.TopicAliasMaximum = 0
@@ -72,7 +72,7 @@ func options(cfg Config) *mqtt.Options {
 	c.Compatibilities.NoInheritedPropertiesOnAck = true
 	return &mqtt.Options{
 		Capabilities:             c,
-		ClientNetReadBufferSize:  4096,
+		ClientNetReadBufferSize:  512, // conn has a larger one before it
 		ClientNetWriteBufferSize: 4096,
 		// mochi logs a line a client and packet; what matters is counted and logged
 		// by the hook and the listener.
@@ -137,7 +137,7 @@ type Stats struct {
 	Sessions    int    // connected or not
 	Received    uint64 // publications given to the handler
 	Denied      uint64 // connections, publications and subscriptions refused
-	Refused     uint64 // connections beyond MaxConnections or broken by a panic
+	Refused     uint64 // connections beyond MaxConnections, or broken by a panic or a bad packet
 	Dropped     int64  // publications that a subscriber missed
 }
 

@@ -426,41 +426,6 @@ func TestOpenListener(t *testing.T) {
 	}
 }
 
-// TestLimits: connections, packets and keepalive are bounded; wills are dropped.
-func TestLimits(t *testing.T) {
-	h := &collector{}
-	b := serve(t, Config{MaxConnections: 3}, h)
-	first := connected(t, b, "1")
-	connected(t, b, "2")
-	third := dial(t, b)
-	if code := third.connect("3", "", "", true, 0); code != 0 {
-		t.Fatalf("with a will and no keepalive: %d", code)
-	}
-	dial(t, b).ends() // beyond MaxConnections
-	third.Close()     // without DISCONNECT, so a will would be sent
-	eventually(t, "a free place", func() bool { return b.Stats().Connections == 2 })
-	fourth := dial(t, b)
-	eventually(t, "connected", func() bool {
-		if fourth.connect("4", "", "", false, 65535) == 0 {
-			return true
-		}
-		fourth = dial(t, b)
-		return false
-	})
-	fourth.publish(1, up, 1, "keepalive 65535 is no problem")
-	fourth.acked(1)
-	first.publish(1, up, 1, strings.Repeat("x", maxPacket-100))
-	first.acked(1)
-	first.publish(1, up, 2, strings.Repeat("x", maxPacket))
-	first.ends()
-	if n := h.count(); n != 2 {
-		t.Fatalf("%d messages, want 2 and no will", n)
-	}
-	if b.Stats().Refused == 0 {
-		t.Fatal("refused connections are not counted")
-	}
-}
-
 // TestSilent: a connection that does not say CONNECT, or something else first, ends.
 func TestSilent(t *testing.T) {
 	b := serve(t, Config{}, &collector{})
@@ -494,30 +459,8 @@ func TestStalled(t *testing.T) {
 	}
 }
 
-// TestSessionsBounded: persistent sessions do not grow without limit.
-func TestSessionsBounded(t *testing.T) {
-	b := serve(t, Config{MaxConnections: 2, MaxSessions: 5}, &collector{})
-	refused := false
-	for i := range 20 {
-		c := dial(t, b)
-		body := append(field(nil, "MQTT"), 4, 0, 0, 60) // not clean
-		c.send(0x10, field(body, fmt.Sprint("session", i)))
-		head, _, ok := c.packet()
-		refused = refused || !ok
-		if ok && head == 0x20 {
-			c.send(0xe0, nil)
-		}
-		c.ends()
-	}
-	if n := b.Stats().Sessions; n > 5 || !refused {
-		t.Fatalf("%d sessions, refused %v", n, refused)
-	}
-}
-
-// TestV5: MQTT 5 clients get the same PUBACK, without properties.
-func TestV5(t *testing.T) {
-	h := &collector{}
-	b := serve(t, Config{}, h)
+func connectedV5(t *testing.T, b *Broker) *client {
+	t.Helper()
 	c := dial(t, b)
 	body := append(field(nil, "MQTT"), 5, 2, 0, 60, 0)
 	c.send(0x10, field(body, "five"))
@@ -525,6 +468,14 @@ func TestV5(t *testing.T) {
 	if !ok || head != 0x20 || answer[1] != 0 {
 		t.Fatalf("connack %x %x", head, answer)
 	}
+	return c
+}
+
+// TestV5: MQTT 5 clients get the same PUBACK, without properties.
+func TestV5(t *testing.T) {
+	h := &collector{}
+	b := serve(t, Config{}, h)
+	c := connectedV5(t, b)
 	// With a user property, which mochi would echo.
 	props := field(field([]byte{0x26}, "k"), "v")
 	p := append(field(nil, up), 0, 9, byte(len(props)))

@@ -13,10 +13,13 @@ import (
 
 // Limits that are not configured.
 const (
-	// maxPacket bounds one MQTT packet, in bytes: a statement of the largest size
-	// with its topic, and a little more, so that a statement which is too large is
-	// told from one that is far too large (which ends the connection).
-	maxPacket = 64 << 10
+	// maxPacket bounds what is read of one MQTT packet, in bytes after its fixed
+	// header: a statement of the largest size with its topic, and more. A larger
+	// publication is cut to that, which is still more than a dead letter keeps, so that
+	// the bridge can tell it from a whole one; another packet ends the connection.
+	maxPacket = 66 << 10
+	// readBuffer is the size of a connection's read buffer.
+	readBuffer = 4096
 	// maxUnsent bounds the bytes that wait to be sent to one client. A client that
 	// does not read that much is disconnected.
 	maxUnsent = 1 << 20

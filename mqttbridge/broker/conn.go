@@ -6,6 +6,8 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"mtmledger/mqttbridge/internal/trim"
 )
 
 // Errors of a connection.
@@ -23,7 +25,8 @@ var (
 // bounds how many wait for one.
 type conn struct {
 	net.Conn
-	principal Principal // set before the first publication
+	in        *trim.Reader // reads from Conn
+	principal Principal    // set before the first publication
 
 	wake chan struct{} // capacity 1: there is something for the sender
 	gone func()        // called once, when the connection is closed
@@ -34,15 +37,35 @@ type conn struct {
 	closed  bool      // Close was called or sending failed
 	unacked int
 
-	readUntil time.Time // used by the reading goroutine alone
+	// Used by the reading goroutine alone.
+	readUntil time.Time
+	patience  time.Duration // of the last SetDeadline, 0: none
 }
 
 // newConn wraps c and starts its sender. gone is called when the connection ends.
 func newConn(c net.Conn, gone func()) *conn {
 	cn := &conn{Conn: c, wake: make(chan struct{}, 1), gone: gone}
+	cn.in = trim.NewReader(wire{cn}, maxPacket, readBuffer)
 	cn.room.L = &cn.mu
 	go cn.send()
 	return cn
+}
+
+// Read cuts publications that are too large: refusing one by closing the connection
+// would make the client send it again for ever, before anything else.
+func (c *conn) Read(p []byte) (int, error) { return c.in.Read(p) }
+
+// wire reads from the client. Each arrival renews the patience with it: mochi counts
+// whole packets, and one that is large on a slow line would never get through.
+type wire struct{ c *conn }
+
+// Read implements io.Reader.
+func (w wire) Read(p []byte) (int, error) {
+	n, err := w.c.Conn.Read(p)
+	if err == nil && w.c.patience > 0 {
+		err = w.c.SetDeadline(time.Now().Add(w.c.patience))
+	}
+	return n, err
 }
 
 // Write queues p for sending; it does not keep p and does not block.
@@ -128,7 +151,9 @@ func (c *conn) abort() {
 // directions for every packet; sending has its own limit.) Deadlines are moved at
 // most once a second, and lie a second later than asked.
 func (c *conn) SetDeadline(t time.Time) error {
+	c.patience = 0
 	if !t.IsZero() {
+		c.patience = time.Until(t)
 		t = t.Add(time.Second)
 		if d := t.Sub(c.readUntil); d >= 0 && d < time.Second {
 			return nil

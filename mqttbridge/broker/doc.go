@@ -13,6 +13,8 @@
 //   - With [Config.Credentials], a device publishes and listens only as itself, and
 //     its client identifier begins with its device id. Without them anyone who can
 //     connect may do all of the above, so the listener must be on loopback.
+//   - A publication that is too large is cut while it is read, and given to the bridge
+//     like any other.
 //   - Wills, retained messages and QoS 2 are off. Packets, connections, sessions,
 //     the time before CONNECT, and the bytes that wait for a slow client are
 //     bounded.

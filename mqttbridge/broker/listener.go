@@ -9,6 +9,9 @@ import (
 	"time"
 
 	"github.com/mochi-mqtt/server/v2/listeners"
+	"github.com/mochi-mqtt/server/v2/packets"
+
+	"mtmledger/mqttbridge/internal/trim"
 )
 
 // listener accepts connections for mochi. Unlike mochi's own it outlives a failing
@@ -19,7 +22,7 @@ type listener struct {
 	log    *slog.Logger
 	slots  chan struct{} // one for each open connection
 	closed atomic.Bool
-	failed atomic.Uint64 // connections refused or broken by a panic
+	failed atomic.Uint64 // connections refused, or broken by a panic or a bad packet
 }
 
 var _ listeners.Listener = (*listener)(nil)
@@ -73,9 +76,19 @@ func (l *listener) serve(c net.Conn, establish listeners.EstablishFn) {
 			return
 		}
 		if err := establish(l.ID(), cn); err != nil {
+			if badPacket(err) {
+				l.failed.Add(1)
+			}
 			l.log.Debug("mqtt connection ended", "remote", c.RemoteAddr().String(), "err", err)
 		}
 	}()
+}
+
+// badPacket reports whether a connection ended because of what the client sent: not
+// MQTT, or too large where nothing can be cut off.
+func badPacket(err error) bool {
+	var code packets.Code
+	return errors.Is(err, trim.ErrPacket) || errors.As(err, &code) && code.Code == packets.ErrMalformedPacket.Code
 }
 
 // Close stops accepting and asks the server to disconnect its clients.

@@ -10,8 +10,8 @@ import (
 	"mtmledger/ledger"
 )
 
-// Nodes is a ledger behind several nodes: when one can't be reached or is
-// overloaded the next is asked. Other refusals are final answers.
+// Nodes is a ledger behind several nodes: when one can't be reached, is overloaded or
+// lags behind the next is asked. Other refusals are answers.
 type Nodes struct {
 	list []*client.Remote
 	now  atomic.Uint32 // which one is asked first
@@ -50,10 +50,10 @@ func (n *Nodes) each(ask func(*client.Remote) error) error {
 }
 
 // refusal tells a node's answer from a failure on the way, or a node that has no
-// time: another may have some.
+// time or not the block that was asked about: another may.
 func refusal(err error) bool {
 	var e *ledger.Error
-	return errors.As(err, &e) && e.Code != ledger.CodeOverloaded
+	return errors.As(err, &e) && e.Code != ledger.CodeOverloaded && e.Code != ledger.CodeFutureHeight
 }
 
 // Submit gives a transaction to a node.
@@ -76,10 +76,11 @@ func (n *Nodes) Key(ctx context.Context, device crypto.ID, kid crypto.KeyID) (ke
 	return key, err
 }
 
-// Find returns the committed statement that holds a number of a stream.
-func (n *Nodes) Find(ctx context.Context, stream crypto.ID, number uint64) (found ledger.Found, err error) {
+// Find returns the committed statement that holds a number of a stream, as of a
+// height or later.
+func (n *Nodes) Find(ctx context.Context, stream crypto.ID, number, height uint64) (found ledger.Found, err error) {
 	err = n.each(func(c *client.Remote) error {
-		found, err = c.Find(ctx, stream, number)
+		found, err = c.Find(ctx, stream, number, height)
 		return err
 	})
 	return found, err

@@ -3,8 +3,10 @@ package service
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -29,7 +31,7 @@ func (away) Key(context.Context, crypto.ID, crypto.KeyID) (crypto.PublicKey, err
 	return crypto.PublicKey{}, errAway
 }
 
-func (away) Find(context.Context, crypto.ID, uint64) (ledger.Found, error) {
+func (away) Find(context.Context, crypto.ID, uint64, uint64) (ledger.Found, error) {
 	return ledger.Found{}, errAway
 }
 
@@ -99,13 +101,39 @@ func TestNodesAway(t *testing.T) {
 	if _, err := n.Key(ctx, crypto.ID{}, crypto.KeyID{}); err == nil {
 		t.Error("Key: no error")
 	}
-	if _, err := n.Find(ctx, crypto.ID{}, 1); err == nil {
+	if _, err := n.Find(ctx, crypto.ID{}, 1, 0); err == nil {
 		t.Error("Find: no error")
 	}
 }
 
+// TestNodeBehind checks that a node which lacks the block that is asked about does not
+// answer for one that has it.
+func TestNodeBehind(t *testing.T) {
+	node := func(code ledger.Code) string {
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusBadRequest)
+			fmt.Fprintf(w, `{"code":%d}`, code)
+		}))
+		t.Cleanup(s.Close)
+		return s.URL
+	}
+	n := NewNodes(node(ledger.CodeFutureHeight), node(ledger.CodeOverloaded), node(ledger.CodeNotFound))
+	defer n.Close()
+	if _, err := n.Find(t.Context(), crypto.ID{}, 1, 7); ledger.CodeOf(err) != ledger.CodeNotFound {
+		t.Errorf("Find: %v", err)
+	}
+}
+
 func TestRefusal(t *testing.T) {
-	if !refusal(ledger.CodeUsed.Err()) || refusal(errAway) || refusal(nil) || refusal(ledger.CodeOverloaded.Err()) {
-		t.Error("a refusal is an error with a code other than overloaded, and nothing else")
+	for code, want := range map[ledger.Code]bool{
+		ledger.CodeUsed: true, ledger.CodeNotFound: true, ledger.CodeUnknownKey: true, // also those that may pass
+		ledger.CodeOK: false, ledger.CodeOverloaded: false, ledger.CodeFutureHeight: false,
+	} {
+		if refusal(code.Err()) != want {
+			t.Errorf("%v: want %v", code, want)
+		}
+	}
+	if refusal(errAway) {
+		t.Error("a failure without a code is no refusal")
 	}
 }

@@ -36,6 +36,18 @@ const (
 	keepalive      = 30 * time.Second
 	reconnect      = 2 * time.Second
 	pollEvery      = 20 * time.Millisecond
+	partingTime    = 100 // milliseconds, for what is still to be sent
+
+	// Pauses after a refused subscription, doubling from the first to the last.
+	firstPause = 500 * time.Millisecond
+	lastPause  = 30 * time.Second
+)
+
+// Errors of a subscription.
+var (
+	// ErrDenied: the broker does not let the device read its acknowledgements.
+	ErrDenied   = errors.New("uplink: the broker refuses the subscription to acknowledgements; permit the device to read mtm/1/ack/<its id>")
+	errNoSuback = errors.New("uplink: the broker does not answer the subscription to acknowledgements")
 )
 
 // Config says which device is linked to which broker.
@@ -54,8 +66,9 @@ type Stats struct {
 	Refused      uint64             `json:"refused"`
 	Pending      uint64             `json:"pending"` // kept until acknowledged
 	LastRefusal  string             `json:"last_refusal,omitempty"`
-	Next         map[string]uint64  `json:"next,omitempty"` // next number, by stream name
-	Latency      []time.Duration    `json:"-"`              // the last ones, from signing to the acknowledgement
+	Trouble      string             `json:"trouble,omitempty"` // why no acknowledgement can come
+	Next         map[string]uint64  `json:"next,omitempty"`    // next number, by stream name
+	Latency      []time.Duration    `json:"-"`                 // the last ones, from signing to the acknowledgement
 	LastHeight   uint64             `json:"last_height,omitempty"`
 	LastStream   crypto.ID          `json:"-"`
 	LastNumber   uint64             `json:"-"`
@@ -94,6 +107,9 @@ type Link struct {
 	mu         sync.Mutex
 	connection uint64 // counts connections
 	online     bool
+	subscribes uint64        // counts attempts to subscribe
+	pause      time.Duration // before the next connection, after a refused subscription
+	trouble    error         // why no acknowledgement can come
 	sent       map[place]sending
 	stats      Stats
 	streams    map[string]*device.Stream
@@ -147,22 +163,68 @@ func (l *Link) options() *mqtt.ClientOptions {
 	return o
 }
 
-// connected subscribes, then sends everything that waits.
+// connected subscribes, then sends everything that waits. Without the subscription no
+// acknowledgement would ever come on this connection, so it is given up for another.
 func (l *Link) connected(c mqtt.Client) {
+	if l.ctx.Err() != nil {
+		return
+	}
 	topic := ledger.AckTopic(l.device.ID())
 	token := c.Subscribe(topic, 1, nil)
+	l.mu.Lock()
+	l.subscribes++
+	attempt := l.subscribes
+	l.mu.Unlock()
 	l.done.Go(func() {
-		if !token.WaitTimeout(connectTimeout) || token.Error() != nil || refused(token, topic) {
-			l.cfg.Logger.Warn("can't subscribe to acknowledgements", "topic", topic, "err", token.Error())
+		answered := token.WaitTimeout(connectTimeout)
+		switch {
+		case !answered:
+			l.redial(c, attempt, errNoSuback)
+		case token.Error() != nil: // the connection was lost, so there will be another
+			l.cfg.Logger.Info("not subscribed to acknowledgements", "err", token.Error())
+		case refused(token, topic):
+			l.redial(c, attempt, ErrDenied)
+		default:
+			l.subscribed()
 		}
-		l.order.Lock()
-		defer l.order.Unlock()
-		l.mu.Lock()
-		l.connection++
-		l.online = true
-		l.mu.Unlock()
-		l.publishPending(time.Now().Add(-resendAfter))
 	})
+}
+
+// subscribed sends what waits.
+func (l *Link) subscribed() {
+	l.order.Lock()
+	defer l.order.Unlock()
+	l.mu.Lock()
+	l.connection++
+	l.online, l.trouble, l.pause = true, nil, 0
+	l.mu.Unlock()
+	l.publishPending(time.Now().Add(-resendAfter))
+}
+
+// redial ends a connection without a subscription and, after a pause, connects again;
+// unless there is another connection already.
+func (l *Link) redial(c mqtt.Client, attempt uint64, why error) {
+	l.mu.Lock()
+	if attempt != l.subscribes {
+		l.mu.Unlock()
+		return
+	}
+	l.trouble = why
+	l.pause = min(max(2*l.pause, firstPause), lastPause)
+	pause := l.pause
+	l.mu.Unlock()
+	l.cfg.Logger.Warn("no acknowledgements; connecting again", "pause", pause, "err", why)
+	c.Disconnect(partingTime)
+	for {
+		select {
+		case <-l.ctx.Done():
+			return
+		case <-time.After(pause):
+		}
+		if c.Connect().Error() == nil { // else it is still disconnecting
+			return
+		}
+	}
 }
 
 func (l *Link) disconnected(_ mqtt.Client, err error) {
@@ -311,7 +373,8 @@ func (l *Link) Send(ctx context.Context, s *device.Stream, readings ...ledger.Re
 	return nil
 }
 
-// Drain waits until everything is acknowledged or refused.
+// Drain waits until everything is acknowledged or refused. When ctx ends before, the
+// error names what keeps acknowledgements from coming, e.g. [ErrDenied].
 func (l *Link) Drain(ctx context.Context) error {
 	return l.until(ctx, func() bool { return l.device.Stats().Pending == 0 })
 }
@@ -324,13 +387,16 @@ func (l *Link) until(ctx context.Context, condition func() bool) error {
 			defer tick.Stop()
 		}
 		l.mu.Lock()
-		broken := l.broken
+		broken, trouble := l.broken, l.trouble
 		l.mu.Unlock()
 		if broken != nil {
 			return broken
 		}
 		select {
 		case <-ctx.Done():
+			if trouble != nil {
+				return fmt.Errorf("%w: %w", ctx.Err(), trouble)
+			}
 			return ctx.Err()
 		case <-tick.C:
 		}
@@ -348,6 +414,9 @@ func (l *Link) Stats() Stats {
 	defer l.mu.Unlock()
 	s := l.stats
 	s.Pending = pending
+	if l.trouble != nil {
+		s.Trouble = l.trouble.Error()
+	}
 	s.Latency = append([]time.Duration(nil), l.stats.Latency...)
 	s.LastContent = make(map[crypto.ID]Last, len(l.stats.LastContent))
 	for id, last := range l.stats.LastContent {
@@ -366,7 +435,8 @@ func (l *Link) Refused() []device.Refusal { return l.device.Refused() }
 // Close disconnects and closes the device. What is not acknowledged is kept.
 func (l *Link) Close() error {
 	l.stop()
-	l.client.Disconnect(100)
+	l.client.Disconnect(partingTime)
 	l.done.Wait()
+	l.client.Disconnect(partingTime) // if one of them was just connecting again
 	return l.device.Close()
 }

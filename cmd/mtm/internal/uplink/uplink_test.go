@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"slices"
 	"sync"
 	"testing"
@@ -89,9 +91,14 @@ func (f *bridge) got() []uint64 {
 
 func open(t *testing.T, dir string, f *bridge) *Link {
 	t.Helper()
+	return openAt(t, dir, f, f.b.Addr().String())
+}
+
+func openAt(t *testing.T, dir string, f *bridge, addr string) *Link {
+	t.Helper()
 	l, err := Open(Config{
 		Device: device.Config{Dir: dir, Key: crypto.KeyFromSeed([32]byte{1}), Chain: chain, Bridges: []crypto.PublicKey{f.key.Public()}},
-		Broker: "tcp://" + f.b.Addr().String(),
+		Broker: "tcp://" + addr,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -203,8 +210,98 @@ func TestForged(t *testing.T) {
 	}
 }
 
+// refusing stands before a broker and makes its SUBACK a refusal, times times: then
+// nothing more comes from the broker on that connection.
+func refusing(t *testing.T, f *bridge, times int) (addr string) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for n := 0; ; n++ {
+			device, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go forward(device, f.b.Addr().String(), n < times)
+		}
+	}()
+	return l.Addr().String()
+}
+
+func forward(device net.Conn, addr string, refuse bool) {
+	defer device.Close()
+	b, err := net.Dial("tcp", addr)
+	if err != nil {
+		return
+	}
+	defer b.Close()
+	go func() {
+		defer b.Close()
+		io.Copy(b, device)
+	}()
+	if refuse {
+		var suback [5]byte
+		io.CopyN(device, b, 4) // CONNACK
+		if _, err := io.ReadFull(b, suback[:]); err != nil {
+			return
+		}
+		suback[4] = 0x80
+		device.Write(suback[:])
+		io.Copy(io.Discard, b)
+	}
+	io.Copy(device, b)
+}
+
+// TestSubscriptionRefused: without a subscription nothing is sent, because no
+// acknowledgement could come; the refusal is told, and the device tries again.
 func TestSubscriptionRefused(t *testing.T) {
 	if refused(&mqtt.PublishToken{}, "x") {
 		t.Error("a token of another kind is no refusal")
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	f := newBridge(t)
+	l := openAt(t, t.TempDir(), f, refusing(t, f, 2))
+	defer l.Close()
+	send(t, ctx, l, 1)
+	if err := l.until(ctx, func() bool { return l.Stats().Trouble != "" }); err != nil {
+		t.Fatal(err)
+	}
+	over, end := context.WithCancel(ctx)
+	end()
+	if err := l.Drain(over); !errors.Is(err, ErrDenied) || !errors.Is(err, context.Canceled) {
+		t.Errorf("Drain: %v", err)
+	}
+	if got := f.got(); len(got) != 0 {
+		t.Errorf("sent %v without a subscription", got)
+	}
+	if err := l.Drain(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if s := l.Stats(); s.Acknowledged != 1 || s.Trouble != "" {
+		t.Errorf("stats %+v", s)
+	}
+	if got := f.got(); len(got) != 1 {
+		t.Errorf("sent %v", got)
+	}
+}
+
+// TestCloseRefused: a link that waits to connect again can be closed.
+func TestCloseRefused(t *testing.T) {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	f := newBridge(t)
+	l := openAt(t, t.TempDir(), f, refusing(t, f, 1000))
+	if err := l.until(ctx, func() bool { return l.Stats().Trouble != "" }); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if l.client.IsConnected() {
+		t.Error("still connected, or connecting")
 	}
 }
