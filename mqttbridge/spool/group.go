@@ -292,17 +292,14 @@ func (s *Spool) clean(buf []byte) ([]byte, []move) {
 	if !s.reader.passed(old) || old.live == 0 || uint64(old.live) > (old.count+uint64(len(old.copies)))/4 {
 		return buf, nil
 	}
-	data, err := s.cfg.FS.ReadFile(s.path(old.id))
-	if err != nil {
-		return buf, nil
-	}
 	var moves []move
 	before := len(buf)
-	err = scan(old.id, data[:min(old.size, int64(len(data)))], func(_ byte, e Entry) {
+	_, err := s.scanEntries(old.id, 0, old.size, func(e Entry) error {
 		if s.find(e.Seq) == old && !old.isMarked(e.Seq) {
 			buf = appendEntry(buf, kindCopy, e)
 			moves = append(moves, move{e.Seq, old})
 		}
+		return nil
 	})
 	if err != nil {
 		return buf[:before], nil // Open will say so

@@ -1,6 +1,7 @@
 package spool
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 )
@@ -121,53 +122,39 @@ func (r *reader) cut(list *[]Entry, max int) []Entry {
 	return out
 }
 
-// fill reads a segment into the reader's buffer.
+// fill reads a segment's entries into the reader's buffer.
 func (s *Spool) fill(g *segment) error {
 	s.mu.Lock()
-	size := g.size
+	size, old := g.size, len(s.reader.recovered) > 0
 	s.mu.Unlock()
-	data, err := s.cfg.FS.ReadFile(s.path(g.id))
+	var list []Entry
+	_, err := s.scanEntries(g.id, 0, size, func(e Entry) error {
+		if s.wanted(g, old, e.Seq) {
+			e.Payload = bytes.Clone(e.Payload)
+			list = append(list, e)
+		}
+		return nil
+	})
 	if err != nil {
-		return fmt.Errorf("spool: read back: %w", err)
-	}
-	if int64(len(data)) < size {
-		return fmt.Errorf("%w: segment %x was cut", ErrCorrupt, g.id)
+		return corrupt(g.id, err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r := &s.reader
-	old := len(r.recovered) > 0
-	err = scan(g.id, data[:size], func(_ byte, e Entry) {
-		switch {
-		case old && s.find(e.Seq) == g && !g.isMarked(e.Seq):
-			r.buf = append(r.buf, e)
-		case !old && e.Seq >= r.given: // copies were given before
-			r.buf = append(r.buf, e)
-		}
-	})
-	if err == nil && old {
+	r.buf = list
+	if old {
 		g.read = true
 		r.recovered = r.recovered[1:]
 	}
-	return err
+	return nil
 }
 
-// scan calls f for the entries and copies in a segment's frames.
-func scan(id uint64, data []byte, f func(kind byte, e Entry)) error {
-	for len(data) > 0 {
-		kind, body, rest, err := nextFrame(data)
-		if err != nil {
-			return fmt.Errorf("%w: segment %x: %w", ErrCorrupt, id, err)
-		}
-		data = rest
-		if kind != kindEntry && kind != kindCopy {
-			continue
-		}
-		e, err := parseEntry(body)
-		if err != nil {
-			return fmt.Errorf("%w: segment %x: %w", ErrCorrupt, id, err)
-		}
-		f(kind, e)
+// wanted reports whether an entry found in g is to be given out from there.
+func (s *Spool) wanted(g *segment, old bool, seq uint64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if old {
+		return s.find(seq) == g && !g.isMarked(seq)
 	}
-	return nil
+	return seq >= s.reader.given // copies were given before
 }
