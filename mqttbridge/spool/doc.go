@@ -15,6 +15,9 @@
 //
 //	Received = Committed + Duplicate + DeadLettered + Spooled
 //
+// where Spooled is counted in the segments, apart from the others, so that
+// [Counts.Balanced] is a check and not a definition.
+//
 // # Files
 //
 // The spool is a chain of segment files, <16 hex digits>.seg, each a sequence of

@@ -172,12 +172,8 @@ func (s *Spool) rebuild(chain []found) error {
 			return corrupt(g.id, err)
 		}
 	}
-	live := 0
-	for _, g := range s.segs {
-		live += g.live
-	}
-	if uint64(live) != s.durable.spooled() {
-		return fmt.Errorf("%w: %d entries, but the counts say %d", ErrCorrupt, live, s.durable.spooled())
+	if s.held() != s.durable.undecided() {
+		return fmt.Errorf("%w: %d entries, but the counts say %d", ErrCorrupt, s.held(), s.durable.undecided())
 	}
 	s.now = s.durable
 	return nil
@@ -227,11 +223,7 @@ func (s *Spool) replayCopy(g *segment, body []byte) error {
 		s.move(e.Seq, from, g)
 		return nil
 	}
-	if g.copies == nil {
-		g.copies = make(map[uint64]bool)
-	}
-	g.copies[e.Seq] = false
-	g.live++
+	g.take(e.Seq, false)
 	s.moved[e.Seq] = g
 	return nil
 }

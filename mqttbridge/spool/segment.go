@@ -15,6 +15,7 @@ type segment struct {
 	marked []uint64        // one bit for each of its own entries: Done was called, or it moved
 	copies map[uint64]bool // entries moved here: true once marked
 	live   int             // entries and copies here whose mark is not yet durable
+	held   int             // those among them that are not marked
 	read   bool            // Open found it, and Next has given out everything in it
 	fresh  bool            // begun since Open
 }
@@ -31,21 +32,21 @@ func (g *segment) extend(seq uint64) {
 	}
 	g.count++
 	g.live++
+	g.held++
 }
 
 // mark notes that Done was called for seq; false if it had been, or seq is not here.
 func (g *segment) mark(seq uint64) bool {
-	if marked, ok := g.copies[seq]; ok {
-		g.copies[seq] = true
-		return !marked
-	}
-	if !g.holds(seq) {
+	if g.isMarked(seq) {
 		return false
 	}
-	word, bit := &g.marked[(seq-g.first)/64], uint64(1)<<((seq-g.first)%64)
-	old := *word
-	*word |= bit
-	return old&bit == 0
+	g.held--
+	if _, ok := g.copies[seq]; ok {
+		g.copies[seq] = true
+	} else {
+		g.marked[(seq-g.first)/64] |= 1 << ((seq - g.first) % 64)
+	}
+	return true
 }
 
 // isMarked reports whether Done was called for seq, or seq is not here.
@@ -54,6 +55,18 @@ func (g *segment) isMarked(seq uint64) bool {
 		return marked
 	}
 	return !g.holds(seq) || g.marked[(seq-g.first)/64]>>((seq-g.first)%64)&1 == 1
+}
+
+// take adds an entry that was in another segment.
+func (g *segment) take(seq uint64, marked bool) {
+	if g.copies == nil {
+		g.copies = make(map[uint64]bool)
+	}
+	g.copies[seq] = marked
+	g.live++
+	if !marked {
+		g.held++
+	}
 }
 
 // find returns the segment that has the newest copy of an entry, or nil. Call with
@@ -80,18 +93,10 @@ func (s *Spool) find(seq uint64) *segment {
 // move notes that the newest copy of seq, until now in from, is in to. Call with mu
 // held.
 func (s *Spool) move(seq uint64, from, to *segment) {
-	marked := from.isMarked(seq)
-	if _, ok := from.copies[seq]; ok {
-		delete(from.copies, seq)
-	} else {
-		from.mark(seq)
-	}
+	marked := !from.mark(seq)
+	delete(from.copies, seq)
 	from.live--
-	if to.copies == nil {
-		to.copies = make(map[uint64]bool)
-	}
-	to.copies[seq] = marked
-	to.live++
+	to.take(seq, marked)
 	s.moved[seq] = to
 }
 
@@ -106,6 +111,15 @@ func (s *Spool) settle(seq uint64) {
 		delete(g.copies, seq)
 		delete(s.moved, seq)
 	}
+}
+
+// held counts the entries in the segments that Done was not called for. Call with mu
+// held.
+func (s *Spool) held() (n uint64) {
+	for _, g := range s.segs {
+		n += uint64(g.held)
+	}
+	return n
 }
 
 func (s *Spool) path(id uint64) string {

@@ -47,9 +47,15 @@ type Entry struct {
 	Payload []byte
 }
 
-// Counts are the entries ever taken and what became of them.
+// Counts are the entries ever taken and what became of them. Spooled is counted in
+// the segments, not computed from the others.
 type Counts struct {
 	Received, Committed, Duplicate, DeadLettered, Spooled uint64
+}
+
+// Balanced reports whether every entry is accounted for.
+func (c Counts) Balanced() bool {
+	return c.Received == c.Committed+c.Duplicate+c.DeadLettered+c.Spooled
 }
 
 // Receipt is told that an entry is durable, or that it could not be stored. It must
@@ -111,13 +117,14 @@ func (c Config) Validate() error {
 	return nil
 }
 
-// tally is counts without what follows from them.
+// tally is what was taken and decided, without what is left.
 type tally struct {
 	received uint64
 	done     [outcomes]uint64
 }
 
-func (t tally) spooled() uint64 {
+// undecided is how many entries must be left.
+func (t tally) undecided() uint64 {
 	return t.received - t.done[Committed] - t.done[Duplicate] - t.done[DeadLettered]
 }
 
@@ -252,7 +259,7 @@ func (s *Spool) Counts() Counts {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	d := s.now.done
-	return Counts{s.now.received, d[Committed], d[Duplicate], d[DeadLettered], s.now.spooled()}
+	return Counts{s.now.received, d[Committed], d[Duplicate], d[DeadLettered], s.held()}
 }
 
 // Stats describe the spool's work.
