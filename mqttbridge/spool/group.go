@@ -49,17 +49,19 @@ func (s *Spool) write() {
 	}
 }
 
-// await waits until a group should be written: at once when it has entries, after a
-// while when it has marks alone. It returns false after Close.
+// await waits until a group should be written: at once when it has entries or a
+// segment is to be emptied; after a while when it has marks alone, or a segment could
+// not be read. It returns false after Close.
 func (s *Spool) await() bool {
 	for {
 		s.mu.Lock()
-		entries, marks := len(s.group.entries), s.group.markCount()
+		marks, clean := s.group.markCount(), s.victim() != nil
+		now := len(s.group.entries) > 0 || marks >= manyMarks || (clean && s.unreadable == nil)
 		s.mu.Unlock()
-		if entries > 0 || marks >= manyMarks {
+		if now {
 			return true
 		}
-		if marks == 0 {
+		if marks == 0 && !clean {
 			select {
 			case <-s.wake:
 				continue
@@ -83,10 +85,6 @@ func (s *Spool) store(spare *group) {
 	g := s.group
 	s.group = *spare
 	s.mu.Unlock()
-	if g.idle() {
-		*spare = g
-		return
-	}
 	err := s.commit(&g)
 	if err != nil {
 		s.fail(&g, err)
@@ -123,7 +121,10 @@ func (s *Spool) commit(g *group) error {
 	for o, m := range g.marks {
 		buf = appendMarks(buf, Outcome(o), m)
 	}
-	buf, moves := s.clean(buf)
+	buf, moved := s.clean(buf)
+	if len(buf) == 0 {
+		return nil
+	}
 	fresh := s.active == nil
 	if fresh {
 		if err := s.begin(); err != nil {
@@ -134,7 +135,7 @@ func (s *Spool) commit(g *group) error {
 	if err := s.persist(buf, fresh); err != nil {
 		return err
 	}
-	s.apply(g, moves, len(buf), fresh)
+	s.apply(g, moved, len(buf), fresh)
 	return nil
 }
 
@@ -192,14 +193,8 @@ func (s *Spool) persist(buf []byte, fresh bool) error {
 	return nil
 }
 
-// move is an entry whose copy is part of a group.
-type move struct {
-	seq  uint64
-	from *segment
-}
-
 // apply makes a stored group known: to Counts, to Next, and to those who wait.
-func (s *Spool) apply(g *group, moves []move, size int, fresh bool) {
+func (s *Spool) apply(g *group, moved moves, size int, fresh bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if fresh {
@@ -211,13 +206,11 @@ func (s *Spool) apply(g *group, moves []move, size int, fresh bool) {
 	s.syncs++
 	s.failure = nil
 	for i := range g.entries {
-		t.extend(g.entries[i].Seq)
+		t.extend(g.entries[i].Seq, g.entries[i].frameSize())
 	}
 	s.now.received += uint64(len(g.entries))
 	s.durable.received += uint64(len(g.entries))
-	for _, m := range moves {
-		s.move(m.seq, m.from, t)
-	}
+	s.moveAll(moved, t)
 	for o, m := range g.marks {
 		for _, seq := range m {
 			s.settle(seq)
@@ -266,43 +259,4 @@ func (s *Spool) fail(g *group, err error) {
 		close(s.room)
 		s.room = nil
 	}
-}
-
-// trim deletes the oldest segments while nothing in them is needed. The newest one
-// stays: it has the counts. Call with mu held.
-func (s *Spool) trim() {
-	for len(s.segs) > 1 && s.segs[0].live == 0 && s.reader.passed(s.segs[0]) {
-		if err := s.cfg.FS.Remove(s.path(s.segs[0].id)); err != nil {
-			return // tried again after the next group; harmless if it stays
-		}
-		s.bytes -= s.segs[0].size
-		s.segs = s.segs[1:]
-	}
-}
-
-// clean appends copies of the entries that are left in the oldest segment, when the
-// spool is half full and they are few, so that it can be deleted.
-func (s *Spool) clean(buf []byte) ([]byte, []move) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.bytes < s.cfg.MaxBytes/2 || len(s.segs) < 2 || s.active == nil {
-		return buf, nil
-	}
-	old := s.segs[0]
-	if !s.reader.passed(old) || old.live == 0 || uint64(old.live) > (old.count+uint64(len(old.copies)))/4 {
-		return buf, nil
-	}
-	var moves []move
-	before := len(buf)
-	_, err := s.scanEntries(old.id, 0, old.size, func(e Entry) error {
-		if s.find(e.Seq) == old && !old.isMarked(e.Seq) {
-			buf = appendEntry(buf, kindCopy, e)
-			moves = append(moves, move{e.Seq, old})
-		}
-		return nil
-	})
-	if err != nil {
-		return buf[:before], nil // Open will say so
-	}
-	return buf, moves
 }

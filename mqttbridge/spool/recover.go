@@ -172,8 +172,8 @@ func (s *Spool) rebuild(chain []found) error {
 			return corrupt(g.id, err)
 		}
 	}
-	if s.held() != s.durable.undecided() {
-		return fmt.Errorf("%w: %d entries, but the counts say %d", ErrCorrupt, s.held(), s.durable.undecided())
+	if n, _ := s.held(); n != s.durable.undecided() {
+		return fmt.Errorf("%w: %d entries, but the counts say %d", ErrCorrupt, n, s.durable.undecided())
 	}
 	s.now = s.durable
 	return nil
@@ -205,7 +205,7 @@ func (s *Spool) replayEntry(g *segment, body []byte) error {
 	if e.Seq != s.next || e.Seq > maxSeq {
 		return fmt.Errorf("%w: sequence %d, want %d", errFrame, e.Seq, s.next)
 	}
-	g.extend(e.Seq)
+	g.extend(e.Seq, e.frameSize())
 	s.next = e.Seq + 1
 	s.durable.received++
 	return nil
@@ -219,12 +219,11 @@ func (s *Spool) replayCopy(g *segment, body []byte) error {
 	if e.Seq >= s.next {
 		return fmt.Errorf("%w: copy of unknown entry %d", errFrame, e.Seq)
 	}
-	if from := s.find(e.Seq); from != nil {
-		s.move(e.Seq, from, g)
-		return nil
+	if _, ok := s.place(e.Seq); ok {
+		s.move(e.Seq, g)
+	} else {
+		s.take(e.Seq, place{in: g, size: e.frameSize(), owed: true})
 	}
-	g.take(e.Seq, false)
-	s.moved[e.Seq] = g
 	return nil
 }
 
@@ -235,8 +234,8 @@ func (s *Spool) replayMarks(o Outcome, first, count uint64) error {
 		return fmt.Errorf("%w: mark of an unknown entry", errFrame)
 	}
 	for seq := first; seq < first+count; seq++ {
-		if g := s.find(seq); g != nil {
-			if !g.mark(seq) {
+		if _, ok := s.place(seq); ok {
+			if !s.mark(seq) {
 				return fmt.Errorf("%w: entry %d is marked twice", errFrame, seq)
 			}
 			s.settle(seq)

@@ -1,6 +1,7 @@
 package spool
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -47,6 +48,10 @@ type Entry struct {
 	Payload []byte
 }
 
+func (e *Entry) frameSize() uint32 {
+	return uint32(frameHead + entryHead + len(e.Topic) + len(e.Payload))
+}
+
 // Counts are the entries ever taken and what became of them. Spooled is counted in
 // the segments, not computed from the others.
 type Counts struct {
@@ -68,8 +73,9 @@ type Receipt interface {
 type Config struct {
 	FS  disk.FS
 	Dir string // made if absent
-	// MaxBytes bounds the files; default 1 GiB, at least 4 segments. Marks and
-	// copies may exceed it a little.
+	// MaxBytes bounds the files; default 1 GiB, at least 4 segments. Marks, and
+	// copies until the segment they come from is deleted, may exceed it a little.
+	// Undecided entries can fill at least three quarters of it.
 	MaxBytes int64
 	// SegmentBytes is the size at which a segment ends; default 8 MiB.
 	SegmentBytes int64
@@ -138,18 +144,19 @@ type Spool struct {
 	closed chan struct{} // closed by Close
 	ended  chan struct{} // closed when the writer has ended
 
-	mu      sync.Mutex
-	isShut  bool
-	now     tally               // what Counts says
-	next    uint64              // sequence of the next Append
-	group   group               // being collected
-	segs    []*segment          // oldest first; the last one may be active
-	moved   map[uint64]*segment // entries whose newest copy is not in their own segment
-	bytes   int64               // of all segments
-	room    chan struct{}       // closed when there may be room again; nil if nobody waits
-	reader  reader
-	syncs   uint64
-	failure error // why the last group failed; nil when it did not
+	mu         sync.Mutex
+	isShut     bool
+	now        tally            // what Counts says
+	next       uint64           // sequence of the next Append
+	group      group            // being collected
+	segs       []*segment       // oldest first; the last one may be active
+	moved      map[uint64]place // entries whose newest copy is not in their own segment
+	bytes      int64            // of all segments
+	room       chan struct{}    // closed when there may be room again; nil if nobody waits
+	reader     reader
+	syncs      uint64
+	failure    error // why the last group failed; nil when it did not
+	unreadable error // why a segment can't be emptied
 
 	// Used by the writer alone.
 	durable tally // as the files say
@@ -177,7 +184,7 @@ func Open(cfg Config) (*Spool, error) {
 		ready:  make(chan struct{}, 1),
 		closed: make(chan struct{}),
 		ended:  make(chan struct{}),
-		moved:  make(map[uint64]*segment),
+		moved:  make(map[uint64]place),
 		next:   1,
 	}
 	if err := s.recover(); err != nil {
@@ -196,7 +203,7 @@ func (s *Spool) Append(e Entry, receipt Receipt, id uint32) error {
 	if len(e.Topic) > MaxTopic || len(e.Payload) > MaxPayload {
 		return fmt.Errorf("%w: topic %d, payload %d bytes", ErrTooLarge, len(e.Topic), len(e.Payload))
 	}
-	size := frameHead + entryHead + len(e.Topic) + len(e.Payload)
+	size := int(e.frameSize())
 	s.mu.Lock()
 	if s.isShut {
 		s.mu.Unlock()
@@ -241,7 +248,7 @@ func (s *Spool) Done(o Outcome, seqs ...uint64) {
 	marks := s.group.marks[o]
 	idle := s.group.idle()
 	for _, seq := range seqs {
-		if g := s.find(seq); g != nil && g.mark(seq) {
+		if s.mark(seq) {
 			marks = append(marks, seq)
 			s.now.done[o]++
 		}
@@ -259,7 +266,8 @@ func (s *Spool) Counts() Counts {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	d := s.now.done
-	return Counts{s.now.received, d[Committed], d[Duplicate], d[DeadLettered], s.held()}
+	held, _ := s.held()
+	return Counts{s.now.received, d[Committed], d[Duplicate], d[DeadLettered], held}
 }
 
 // Stats describe the spool's work.
@@ -267,14 +275,14 @@ type Stats struct {
 	Bytes    int64  // of all files
 	Segments int    // files
 	Syncs    uint64 // groups written since Open
-	Failure  error  // why the last group could not be stored, if so
+	Failure  error  // why the last group could not be stored, or a segment not read, if so
 }
 
 // Stats returns figures of this moment.
 func (s *Spool) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return Stats{s.bytes, len(s.segs), s.syncs, s.failure}
+	return Stats{s.bytes, len(s.segs), s.syncs, cmp.Or(s.failure, s.unreadable)}
 }
 
 // Close stores what was appended, and the marks, and closes the files.

@@ -328,7 +328,7 @@ func TestUnbalanced(t *testing.T) {
 		"segment lost":   func(s *Spool) { s.segs = s.segs[1:] },
 		"count of taken": func(s *Spool) { s.now.received++ },
 		"count of done":  func(s *Spool) { s.now.done[Committed]++ },
-		"lost mark":      func(s *Spool) { s.find(3).mark(3) },
+		"lost mark":      func(s *Spool) { s.mark(3) },
 	} {
 		s := open(t, small(disk.NewCrash()))
 		defer s.Close()
