@@ -174,8 +174,10 @@ func (b *Bridge) Counts() Counts { return Counts(b.spool.Counts()) }
 // the accounts balance, and otherwise an error that wraps ErrNotReady and says what
 // is missing.
 func (b *Bridge) Ready() error {
-	if err := b.spool.Stats().Failure; err != nil {
-		return fmt.Errorf("%w: %w", ErrNotReady, err)
+	if s := b.spool.Stats(); s.Pause > 0 {
+		return fmt.Errorf("%w: %w (tried again after %v)", ErrNotReady, s.Failure, s.Pause)
+	} else if s.Failure != nil {
+		return fmt.Errorf("%w: %w", ErrNotReady, s.Failure)
 	}
 	if c := b.Counts(); !c.Balanced() {
 		return fmt.Errorf("%w: the accounts do not balance: %+v", ErrNotReady, c)

@@ -254,7 +254,7 @@ func TestCrashWhileCrowded(t *testing.T) {
 			h := newHistory(t)
 			fsys := disk.NewCrash()
 			for run := range 8 {
-				fsys.CrashAt(fsys.Steps()+1+rng.IntN(100), disk.Faults[rng.IntN(len(disk.Faults))])
+				fsys.CrashAt(fsys.Steps()+1+rng.IntN(400), disk.Faults[rng.IntN(len(disk.Faults))])
 				h.wander(rng, crowdedConfig(fsys), uint32(run*1000))
 				fsys = fsys.Restart()
 				h.check(crowdedConfig(fsys))
@@ -283,13 +283,15 @@ func (h *history) wander(rng *rand.Rand, cfg Config, id uint32) {
 	for end := id + 200; id < end; id++ {
 		if h.step(s, id) {
 			left++
+		} else if crashed(cfg) {
+			return
 		}
 		if left == 0 || stalled && rng.IntN(50) > 0 {
 			continue
 		}
 		list, err := s.Next(h.t.Context(), 1+rng.IntN(int(left)))
 		if err != nil {
-			if !cfg.FS.(*disk.Crash).Crashed() {
+			if !crashed(cfg) {
 				h.t.Fatal(err)
 			}
 			return

@@ -11,6 +11,10 @@
 // it. When it is lost the entry is simply given out again, so whoever reads the
 // spool must be able to handle an entry twice.
 //
+// When a group can't be stored, its receipts are told, its marks go with the next one,
+// and the writer pauses, longer each time up to 16 times Config.MarkDelay; entries
+// appended meanwhile wait for the next try. [Stats] says why and for how long.
+//
 // [Spool.Counts] satisfy, at every moment and after every crash,
 //
 //	Received = Committed + Duplicate + DeadLettered + Spooled

@@ -92,6 +92,9 @@ func (h *history) work(cfg Config, from uint32) {
 	pending := 0
 	for id := from; id < from+workload; id++ {
 		if !h.step(s, id) {
+			if crashed(cfg) {
+				return
+			}
 			continue // as a client would: the next one
 		}
 		if pending++; pending == 5 {
@@ -100,6 +103,8 @@ func (h *history) work(cfg Config, from uint32) {
 		}
 	}
 }
+
+func crashed(cfg Config) bool { return cfg.FS.(interface{ Crashed() bool }).Crashed() }
 
 func faultConfig(fsys disk.FS) Config {
 	// Small enough that the workload begins and deletes segments, and cleans.

@@ -33,19 +33,37 @@ func (g *group) markCount() (n int) {
 // manyMarks is when marks stop waiting for entries to be written with.
 const manyMarks = 4096
 
+// maxRest bounds the pause after a group that failed, in units of Config.MarkDelay.
+const maxRest = 16
+
 // write is the writer: it stores group after group until Close.
 func (s *Spool) write() {
 	defer close(s.ended)
 	var spare group
 	for {
-		if !s.await() {
-			s.store(&spare)
-			if s.active != nil {
-				s.active.Close()
-			}
-			return
+		open := s.await()
+		err := s.store(&spare)
+		if !open {
+			break
 		}
-		s.store(&spare)
+		if err != nil {
+			s.rest()
+		}
+	}
+	if s.active != nil {
+		s.active.Close()
+	}
+}
+
+// rest pauses after a failure: a disk that is full or broken is not helped by trying
+// in a loop, and marks that failed are back in the next group.
+func (s *Spool) rest() {
+	s.mu.Lock()
+	pause := s.pause
+	s.mu.Unlock()
+	select {
+	case <-time.After(pause):
+	case <-s.closed:
 	}
 }
 
@@ -80,7 +98,7 @@ func (s *Spool) await() bool {
 }
 
 // store writes the collected group. spare lends it memory, and gets it back.
-func (s *Spool) store(spare *group) {
+func (s *Spool) store(spare *group) error {
 	s.mu.Lock()
 	g := s.group
 	s.group = *spare
@@ -95,6 +113,7 @@ func (s *Spool) store(spare *group) {
 		}
 	}
 	*spare = g.reuse()
+	return err
 }
 
 // reuse empties the group but keeps its memory, unless there is very much of it.
@@ -204,7 +223,7 @@ func (s *Spool) apply(g *group, moved moves, size int, fresh bool) {
 	t.size += int64(size)
 	s.bytes += int64(size)
 	s.syncs++
-	s.failure = nil
+	s.failure, s.pause = nil, 0
 	for i := range g.entries {
 		t.extend(g.entries[i].Seq, g.entries[i].frameSize())
 	}
@@ -240,7 +259,8 @@ func (s *Spool) nextOfLocked(g *group) uint64 {
 
 // fail ends the segment whose write or sync failed: what of it is stored is unknown,
 // so the next segment will name how much of it counts. The group's marks are kept
-// for the next group; its entries are lost, and their receipts are told.
+// for the next group, which is tried after a pause, twice as long as the last one; its
+// entries are lost, and their receipts are told.
 func (s *Spool) fail(g *group, err error) {
 	if s.active != nil {
 		s.active.Close()
@@ -254,7 +274,7 @@ func (s *Spool) fail(g *group, err error) {
 	for o, m := range g.marks {
 		s.group.marks[o] = append(s.group.marks[o], m...)
 	}
-	s.failure = err
+	s.failure, s.pause = err, min(max(2*s.pause, s.cfg.MarkDelay), maxRest*s.cfg.MarkDelay)
 	if s.room != nil {
 		close(s.room)
 		s.room = nil

@@ -84,7 +84,8 @@ type Config struct {
 	// Memory bounds the payload bytes of entries that are kept in memory for Next
 	// instead of being read back; default 16 MiB.
 	Memory int
-	// MarkDelay is how long a mark may wait to be written; default 100 ms.
+	// MarkDelay is how long a mark may wait to be written, and how long the writer
+	// pauses after a failure, up to 16 times that while it goes on; default 100 ms.
 	MarkDelay time.Duration
 }
 
@@ -155,8 +156,9 @@ type Spool struct {
 	room       chan struct{}    // closed when there may be room again; nil if nobody waits
 	reader     reader
 	syncs      uint64
-	failure    error // why the last group failed; nil when it did not
-	unreadable error // why a segment can't be emptied
+	failure    error         // why the last group failed; nil when it did not
+	pause      time.Duration // after the last group, if it failed
+	unreadable error         // why a segment can't be emptied
 
 	// Used by the writer alone.
 	durable tally // as the files say
@@ -272,17 +274,18 @@ func (s *Spool) Counts() Counts {
 
 // Stats describe the spool's work.
 type Stats struct {
-	Bytes    int64  // of all files
-	Segments int    // files
-	Syncs    uint64 // groups written since Open
-	Failure  error  // why the last group could not be stored, or a segment not read, if so
+	Bytes    int64         // of all files
+	Segments int           // files
+	Syncs    uint64        // groups written since Open
+	Failure  error         // why the last group could not be stored, or a segment not read, if so
+	Pause    time.Duration // after that failure, until the next try
 }
 
 // Stats returns figures of this moment.
 func (s *Spool) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return Stats{s.bytes, len(s.segs), s.syncs, cmp.Or(s.failure, s.unreadable)}
+	return Stats{s.bytes, len(s.segs), s.syncs, cmp.Or(s.failure, s.unreadable), s.pause}
 }
 
 // Close stores what was appended, and the marks, and closes the files.
