@@ -34,6 +34,10 @@ type Counts struct {
 	Spooled      uint64 `json:"spooled"`       // not decided yet
 }
 
+// Balanced reports whether every message is accounted for. Spooled is counted in the
+// spool's segments, so a message that is lost there shows.
+func (c Counts) Balanced() bool { return spool.Counts(c).Balanced() }
+
 // Bridge moves messages from MQTT to the ledger. Its methods may be called from
 // several goroutines.
 type Bridge struct {
@@ -171,11 +175,17 @@ func (b *Bridge) close() error {
 // Counts returns the accounts of this moment.
 func (b *Bridge) Counts() Counts { return Counts(b.spool.Counts()) }
 
-// Ready returns nil when the bridge receives and the ledger takes its transactions,
-// and otherwise an error that wraps ErrNotReady and says what is missing.
+// Ready returns nil when the bridge receives, the ledger takes its transactions and
+// the accounts balance, and otherwise an error that wraps ErrNotReady and says what
+// is missing.
 func (b *Bridge) Ready() error {
-	if err := b.spool.Stats().Failure; err != nil {
-		return fmt.Errorf("%w: %w", ErrNotReady, err)
+	if s := b.spool.Stats(); s.Pause > 0 {
+		return fmt.Errorf("%w: %w (tried again after %v)", ErrNotReady, s.Failure, s.Pause)
+	} else if s.Failure != nil {
+		return fmt.Errorf("%w: %w", ErrNotReady, s.Failure)
+	}
+	if c := b.Counts(); !c.Balanced() {
+		return fmt.Errorf("%w: the accounts do not balance: %+v", ErrNotReady, c)
 	}
 	return b.troubles.err()
 }

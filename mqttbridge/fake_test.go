@@ -335,7 +335,7 @@ func eventually(t testing.TB, what string, ok func() bool) {
 
 func balanced(t testing.TB, c Counts) {
 	t.Helper()
-	if c.Received != c.Committed+c.Duplicate+c.DeadLettered+c.Spooled {
+	if !c.Balanced() {
 		t.Fatalf("unbalanced: %+v", c)
 	}
 }

@@ -1,9 +1,15 @@
 package mqttbridge
 
 import (
+	"errors"
+	"strings"
+	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"mtmledger/internal/disk"
 )
 
 func TestMetrics(t *testing.T) {
@@ -71,6 +77,42 @@ func TestBadResult(t *testing.T) {
 	if c := r.settled(); c != (Counts{Received: 1, Duplicate: 1}) { // of itself
 		t.Fatalf("%+v", c)
 	}
+}
+
+// TestFullDisk: a spool that can't store makes the bridge not ready, until it can.
+func TestFullDisk(t *testing.T) {
+	f := &fullDisk{FS: disk.NewCrash()}
+	d := newDevice(1)
+	cfg := testConfig(t, newFake(bridgeKey.Public(), d))
+	cfg.FS = f
+	r := start(t, cfg)
+	f.full.Store(true)
+	if err := r.Ingest(t.Context(), d.topic(), d.statement(t, 1, 1)); !errors.Is(err, syscall.ENOSPC) {
+		t.Fatalf("ingested: %v", err)
+	}
+	err := r.Ready()
+	if !errors.Is(err, ErrNotReady) || !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), "tried again after") {
+		t.Fatalf("ready: %v", err)
+	}
+	f.full.Store(false)
+	r.ingest(d.topic(), d.statement(t, 1, 1))
+	r.settled()
+	if err := r.Ready(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// fullDisk has no room for another file while it is told so.
+type fullDisk struct {
+	disk.FS
+	full atomic.Bool
+}
+
+func (f *fullDisk) Create(name string) (disk.File, error) {
+	if f.full.Load() {
+		return nil, syscall.ENOSPC
+	}
+	return f.FS.Create(name)
 }
 
 func TestClose(t *testing.T) {

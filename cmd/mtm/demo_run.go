@@ -276,7 +276,7 @@ func (d *demo) settle(ctx context.Context, r *demoResult) error {
 	for {
 		n := d.service.Bridge.Counts()
 		r.Accounting, r.Duplicates, r.DeadLetters = n, n.Duplicate, n.DeadLettered
-		r.Balanced = n.Received == n.Committed+n.Duplicate+n.DeadLettered+n.Spooled
+		r.Balanced = n.Balanced()
 		if n.Spooled == 0 {
 			return nil
 		}

@@ -11,9 +11,16 @@
 // it. When it is lost the entry is simply given out again, so whoever reads the
 // spool must be able to handle an entry twice.
 //
+// When a group can't be stored, its receipts are told, its marks go with the next one,
+// and the writer pauses, longer each time up to 16 times Config.MarkDelay; entries
+// appended meanwhile wait for the next try. [Stats] says why and for how long.
+//
 // [Spool.Counts] satisfy, at every moment and after every crash,
 //
 //	Received = Committed + Duplicate + DeadLettered + Spooled
+//
+// where Spooled is counted in the segments, apart from the others, so that
+// [Counts.Balanced] is a check and not a definition.
 //
 // # Files
 //
@@ -35,7 +42,17 @@
 // The first frame is the header. A segment is valid up to the length that its
 // successor names; the newest up to its first broken frame. What lies beyond, and
 // files that the chain does not reach, were never acknowledged: a write or sync
-// that fails ends a segment, and the next one names how much of it counts. The
-// oldest segment is deleted when all its entries are marked; when the spool is half
-// full and few of its entries are left, those are copied to the newest first.
+// that fails ends a segment, and the next one names how much of it counts.
+//
+// # Space
+//
+// Only the oldest segment can be deleted, when all its entries are marked or copied:
+// the others have marks of entries in those before them. A half full spool copies
+// what is undecided in the oldest segment to the newest when that is at most a
+// quarter of it. From three quarters on it copies whatever is there, so that it gets
+// to the space behind, as long as undecided entries are at most three quarters of
+// what the segments hold: no more than three bytes are then copied for one that is
+// freed. So [ErrFull] lasts only when undecided entries fill about three quarters of
+// Config.MaxBytes. Copies are written with a group, a quarter of a segment at most,
+// and synced before the segment they come from is deleted.
 package spool

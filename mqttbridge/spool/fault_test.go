@@ -92,6 +92,9 @@ func (h *history) work(cfg Config, from uint32) {
 	pending := 0
 	for id := from; id < from+workload; id++ {
 		if !h.step(s, id) {
+			if crashed(cfg) {
+				return
+			}
 			continue // as a client would: the next one
 		}
 		if pending++; pending == 5 {
@@ -101,39 +104,50 @@ func (h *history) work(cfg Config, from uint32) {
 	}
 }
 
+func crashed(cfg Config) bool { return cfg.FS.(interface{ Crashed() bool }).Crashed() }
+
 func faultConfig(fsys disk.FS) Config {
 	// Small enough that the workload begins and deletes segments, and cleans.
 	return Config{FS: fsys, Dir: "b/s", SegmentBytes: 1024, MaxBytes: 8192, MaxGroup: 1024, MarkDelay: time.Microsecond}
 }
 
+// crowdedConfig is so small that every entry that stays is copied over and over.
+func crowdedConfig(fsys disk.FS) Config {
+	cfg := faultConfig(fsys)
+	cfg.MaxBytes = 4096
+	return cfg
+}
+
 // TestCrashAnywhere crashes at every operation of the file system, in every way.
 func TestCrashAnywhere(t *testing.T) {
-	steps := stepsOf(t)
-	for _, fault := range disk.Faults {
-		for at := 1; at <= steps; at++ {
-			t.Run(fmt.Sprintf("%v/%d", fault, at), func(t *testing.T) {
-				h := newHistory(t)
-				crash := disk.NewCrash()
-				crash.CrashAt(at, fault)
-				h.work(faultConfig(crash), 1)
-				again := crash.Restart()
-				h.check(faultConfig(again))
-				h.work(faultConfig(again), 1+workload)
-				h.check(faultConfig(again.Restart()))
-			})
+	for name, config := range map[string]func(disk.FS) Config{"roomy": faultConfig, "crowded": crowdedConfig} {
+		steps := stepsOf(t, config)
+		for _, fault := range disk.Faults {
+			for at := 1; at <= steps; at++ {
+				t.Run(fmt.Sprintf("%s/%v/%d", name, fault, at), func(t *testing.T) {
+					h := newHistory(t)
+					crash := disk.NewCrash()
+					crash.CrashAt(at, fault)
+					h.work(config(crash), 1)
+					again := crash.Restart()
+					h.check(config(again))
+					h.work(config(again), 1+workload)
+					h.check(config(again.Restart()))
+				})
+			}
 		}
 	}
 }
 
-func stepsOf(t *testing.T) int {
+func stepsOf(t *testing.T, config func(disk.FS) Config) int {
 	crash := disk.NewCrash()
 	h := newHistory(t)
-	h.work(faultConfig(crash), 1)
+	h.work(config(crash), 1)
 	if len(h.acked) != workload {
 		t.Fatalf("acknowledged %d of %d", len(h.acked), workload)
 	}
 	steps := crash.Steps()
-	h.check(faultConfig(crash.Restart()))
+	h.check(config(crash.Restart()))
 	return steps
 }
 
@@ -188,19 +202,21 @@ func (f faultyFile) Sync() error { return f.f.try(f.File.Sync) }
 // TestFailureAnywhere fails every operation once, with and without effect, while
 // the spool goes on; then the power goes.
 func TestFailureAnywhere(t *testing.T) {
-	count := &faulty{Crash: disk.NewCrash()}
-	newHistory(t).work(faultConfig(count), 1)
-	for _, persist := range []bool{false, true} {
-		for at := 1; at <= count.n; at++ {
-			t.Run(fmt.Sprintf("%v/%d", persist, at), func(t *testing.T) {
-				h := newHistory(t)
-				f := &faulty{Crash: disk.NewCrash(), at: at, persist: persist}
-				h.work(faultConfig(f), 1)
-				if f.n < f.at {
-					t.Skip("not reached this time") // marks are grouped by time
-				}
-				h.check(faultConfig(f.Crash.Restart()))
-			})
+	for name, config := range map[string]func(disk.FS) Config{"roomy": faultConfig, "crowded": crowdedConfig} {
+		count := &faulty{Crash: disk.NewCrash()}
+		newHistory(t).work(config(count), 1)
+		for _, persist := range []bool{false, true} {
+			for at := 1; at <= count.n; at++ {
+				t.Run(fmt.Sprintf("%s/%v/%d", name, persist, at), func(t *testing.T) {
+					h := newHistory(t)
+					f := &faulty{Crash: disk.NewCrash(), at: at, persist: persist}
+					h.work(config(f), 1)
+					if f.n < f.at {
+						t.Skip("not reached this time") // marks are grouped by time
+					}
+					h.check(config(f.Crash.Restart()))
+				})
+			}
 		}
 	}
 }

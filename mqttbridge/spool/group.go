@@ -33,33 +33,53 @@ func (g *group) markCount() (n int) {
 // manyMarks is when marks stop waiting for entries to be written with.
 const manyMarks = 4096
 
+// maxRest bounds the pause after a group that failed, in units of Config.MarkDelay.
+const maxRest = 16
+
 // write is the writer: it stores group after group until Close.
 func (s *Spool) write() {
 	defer close(s.ended)
 	var spare group
 	for {
-		if !s.await() {
-			s.store(&spare)
-			if s.active != nil {
-				s.active.Close()
-			}
-			return
+		open := s.await()
+		err := s.store(&spare)
+		if !open {
+			break
 		}
-		s.store(&spare)
+		if err != nil {
+			s.rest()
+		}
+	}
+	if s.active != nil {
+		s.active.Close()
 	}
 }
 
-// await waits until a group should be written: at once when it has entries, after a
-// while when it has marks alone. It returns false after Close.
+// rest pauses after a failure: a disk that is full or broken is not helped by trying
+// in a loop, and marks that failed are back in the next group.
+func (s *Spool) rest() {
+	s.mu.Lock()
+	pause := s.pause
+	s.mu.Unlock()
+	select {
+	case <-time.After(pause):
+	case <-s.closed:
+	}
+}
+
+// await waits until a group should be written: at once when it has entries or a
+// segment is to be emptied; after a while when it has marks alone, or a segment could
+// not be read. It returns false after Close.
 func (s *Spool) await() bool {
 	for {
 		s.mu.Lock()
-		entries, marks := len(s.group.entries), s.group.markCount()
+		marks, clean := s.group.markCount(), s.victim() != nil
+		now := len(s.group.entries) > 0 || marks >= manyMarks || (clean && s.unreadable == nil)
 		s.mu.Unlock()
-		if entries > 0 || marks >= manyMarks {
+		if now {
 			return true
 		}
-		if marks == 0 {
+		if marks == 0 && !clean {
 			select {
 			case <-s.wake:
 				continue
@@ -78,15 +98,11 @@ func (s *Spool) await() bool {
 }
 
 // store writes the collected group. spare lends it memory, and gets it back.
-func (s *Spool) store(spare *group) {
+func (s *Spool) store(spare *group) error {
 	s.mu.Lock()
 	g := s.group
 	s.group = *spare
 	s.mu.Unlock()
-	if g.idle() {
-		*spare = g
-		return
-	}
 	err := s.commit(&g)
 	if err != nil {
 		s.fail(&g, err)
@@ -97,6 +113,7 @@ func (s *Spool) store(spare *group) {
 		}
 	}
 	*spare = g.reuse()
+	return err
 }
 
 // reuse empties the group but keeps its memory, unless there is very much of it.
@@ -123,7 +140,10 @@ func (s *Spool) commit(g *group) error {
 	for o, m := range g.marks {
 		buf = appendMarks(buf, Outcome(o), m)
 	}
-	buf, moves := s.clean(buf)
+	buf, moved := s.clean(buf)
+	if len(buf) == 0 {
+		return nil
+	}
 	fresh := s.active == nil
 	if fresh {
 		if err := s.begin(); err != nil {
@@ -134,7 +154,7 @@ func (s *Spool) commit(g *group) error {
 	if err := s.persist(buf, fresh); err != nil {
 		return err
 	}
-	s.apply(g, moves, len(buf), fresh)
+	s.apply(g, moved, len(buf), fresh)
 	return nil
 }
 
@@ -192,14 +212,8 @@ func (s *Spool) persist(buf []byte, fresh bool) error {
 	return nil
 }
 
-// move is an entry whose copy is part of a group.
-type move struct {
-	seq  uint64
-	from *segment
-}
-
 // apply makes a stored group known: to Counts, to Next, and to those who wait.
-func (s *Spool) apply(g *group, moves []move, size int, fresh bool) {
+func (s *Spool) apply(g *group, moved moves, size int, fresh bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if fresh {
@@ -209,15 +223,13 @@ func (s *Spool) apply(g *group, moves []move, size int, fresh bool) {
 	t.size += int64(size)
 	s.bytes += int64(size)
 	s.syncs++
-	s.failure = nil
+	s.failure, s.pause = nil, 0
 	for i := range g.entries {
-		t.extend(g.entries[i].Seq)
+		t.extend(g.entries[i].Seq, g.entries[i].frameSize())
 	}
 	s.now.received += uint64(len(g.entries))
 	s.durable.received += uint64(len(g.entries))
-	for _, m := range moves {
-		s.move(m.seq, m.from, t)
-	}
+	s.moveAll(moved, t)
 	for o, m := range g.marks {
 		for _, seq := range m {
 			s.settle(seq)
@@ -247,7 +259,8 @@ func (s *Spool) nextOfLocked(g *group) uint64 {
 
 // fail ends the segment whose write or sync failed: what of it is stored is unknown,
 // so the next segment will name how much of it counts. The group's marks are kept
-// for the next group; its entries are lost, and their receipts are told.
+// for the next group, which is tried after a pause, twice as long as the last one; its
+// entries are lost, and their receipts are told.
 func (s *Spool) fail(g *group, err error) {
 	if s.active != nil {
 		s.active.Close()
@@ -261,51 +274,9 @@ func (s *Spool) fail(g *group, err error) {
 	for o, m := range g.marks {
 		s.group.marks[o] = append(s.group.marks[o], m...)
 	}
-	s.failure = err
+	s.failure, s.pause = err, min(max(2*s.pause, s.cfg.MarkDelay), maxRest*s.cfg.MarkDelay)
 	if s.room != nil {
 		close(s.room)
 		s.room = nil
 	}
-}
-
-// trim deletes the oldest segments while nothing in them is needed. The newest one
-// stays: it has the counts. Call with mu held.
-func (s *Spool) trim() {
-	for len(s.segs) > 1 && s.segs[0].live == 0 && s.reader.passed(s.segs[0]) {
-		if err := s.cfg.FS.Remove(s.path(s.segs[0].id)); err != nil {
-			return // tried again after the next group; harmless if it stays
-		}
-		s.bytes -= s.segs[0].size
-		s.segs = s.segs[1:]
-	}
-}
-
-// clean appends copies of the entries that are left in the oldest segment, when the
-// spool is half full and they are few, so that it can be deleted.
-func (s *Spool) clean(buf []byte) ([]byte, []move) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.bytes < s.cfg.MaxBytes/2 || len(s.segs) < 2 || s.active == nil {
-		return buf, nil
-	}
-	old := s.segs[0]
-	if !s.reader.passed(old) || old.live == 0 || uint64(old.live) > (old.count+uint64(len(old.copies)))/4 {
-		return buf, nil
-	}
-	data, err := s.cfg.FS.ReadFile(s.path(old.id))
-	if err != nil {
-		return buf, nil
-	}
-	var moves []move
-	before := len(buf)
-	err = scan(old.id, data[:min(old.size, int64(len(data)))], func(_ byte, e Entry) {
-		if s.find(e.Seq) == old && !old.isMarked(e.Seq) {
-			buf = appendEntry(buf, kindCopy, e)
-			moves = append(moves, move{e.Seq, old})
-		}
-	})
-	if err != nil {
-		return buf[:before], nil // Open will say so
-	}
-	return buf, moves
 }

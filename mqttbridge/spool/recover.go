@@ -3,6 +3,7 @@ package spool
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"path/filepath"
 	"slices"
@@ -42,8 +43,7 @@ func makeDir(fsys disk.FS, dir string) error {
 // found is a segment file as recovery finds it.
 type found struct {
 	header header
-	data   []byte // from the header's frame on, valid part only
-	size   int64
+	size   int64 // valid part only
 }
 
 // recover reads the chain of segments and rebuilds what Spool knows of it.
@@ -90,9 +90,8 @@ func (s *Spool) findTip(ids []uint64) (*found, error) {
 	for _, id := range slices.Backward(ids) {
 		f, err := s.load(id)
 		if err == nil {
-			f.size = validLength(f.data)
-			f.data = f.data[:f.size]
-			return f, nil
+			f.size, err = s.validLength(id, f.size)
+			return f, err
 		}
 		if !errors.Is(err, errFrame) {
 			return nil, err
@@ -101,33 +100,39 @@ func (s *Spool) findTip(ids []uint64) (*found, error) {
 	return nil, nil
 }
 
-// load reads a segment file and its header.
+// load reads a segment file's header and size.
 func (s *Spool) load(id uint64) (*found, error) {
-	data, err := s.cfg.FS.ReadFile(s.path(id))
+	file, err := s.cfg.FS.Open(s.path(id))
 	if err != nil {
 		return nil, fmt.Errorf("spool: %w", err)
 	}
-	kind, body, _, err := nextFrame(data)
-	if err != nil || kind != kindHeader {
-		return nil, errFrame
+	defer file.Close()
+	size, err := file.Size()
+	if err != nil {
+		return nil, fmt.Errorf("spool: %w", err)
+	}
+	f := frames{file: file, end: size, buf: make([]byte, frameHead+headerBody)}
+	kind, body, err := f.next()
+	if err == io.EOF || (err == nil && kind != kindHeader) {
+		err = errFrame
+	}
+	if err != nil {
+		return nil, err
 	}
 	h, err := parseHeader(body)
 	if err != nil || h.segment != id {
 		return nil, errFrame
 	}
-	return &found{header: h, data: data, size: int64(len(data))}, nil
+	return &found{h, size}, nil
 }
 
-// validLength is the length of the whole frames at the begin of data.
-func validLength(data []byte) int64 {
-	rest := data
-	for {
-		_, _, next, err := nextFrame(rest)
-		if err != nil {
-			return int64(len(data) - len(rest))
-		}
-		rest = next
+// validLength is the length of the whole frames at the begin of a segment.
+func (s *Spool) validLength(id uint64, size int64) (int64, error) {
+	n, err := s.scan(id, 0, size, func(byte, []byte) error { return nil })
+	if errors.Is(err, errFrame) {
+		return n, nil
 	}
+	return n, err
 }
 
 // chain follows the headers back from the tip, and returns the segments oldest
@@ -143,11 +148,10 @@ func (s *Spool) chain(tip found) ([]found, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%w: segment %x: %w", ErrCorrupt, h.prev, err)
 		}
-		if f.header.prev >= h.prev || uint64(len(f.data)) < h.prevLen {
+		if f.header.prev >= h.prev || uint64(f.size) < h.prevLen {
 			return nil, fmt.Errorf("%w: segment %x is shorter than its successor says", ErrCorrupt, h.prev)
 		}
 		f.size = int64(h.prevLen)
-		f.data = f.data[:h.prevLen]
 		chain = append(chain, *f)
 		h = f.header
 	}
@@ -155,55 +159,42 @@ func (s *Spool) chain(tip found) ([]found, error) {
 	return chain, nil
 }
 
-// rebuild reads the chain's frames.
+// rebuild replays the chain, one segment after another.
 func (s *Spool) rebuild(chain []found) error {
 	s.durable = chain[0].header.counts
 	s.next = max(chain[0].header.next, 1)
-	for i := range chain {
-		f := &chain[i]
+	for _, f := range chain {
 		s.next = max(s.next, f.header.next)
 		g := &segment{id: f.header.segment, size: f.size, first: s.next}
 		s.segs = append(s.segs, g)
 		s.bytes += f.size
-		if err := s.replay(g, f.data); err != nil {
-			return fmt.Errorf("%w: segment %x: %w", ErrCorrupt, g.id, err)
+		if err := s.replay(g); err != nil {
+			return corrupt(g.id, err)
 		}
 	}
-	live := 0
-	for _, g := range s.segs {
-		live += g.live
-	}
-	if uint64(live) != s.durable.spooled() {
-		return fmt.Errorf("%w: %d entries, but the counts say %d", ErrCorrupt, live, s.durable.spooled())
+	if n, _ := s.held(); n != s.durable.undecided() {
+		return fmt.Errorf("%w: %d entries, but the counts say %d", ErrCorrupt, n, s.durable.undecided())
 	}
 	s.now = s.durable
 	return nil
 }
 
 // replay applies a segment's frames to what is known.
-func (s *Spool) replay(g *segment, data []byte) error {
-	for len(data) > 0 {
-		kind, body, rest, err := nextFrame(data)
-		if err != nil {
-			return err
-		}
-		data = rest
+func (s *Spool) replay(g *segment) error {
+	_, err := s.scan(g.id, 0, g.size, func(kind byte, body []byte) error {
 		switch kind {
 		case kindHeader:
+			return nil
 		case kindEntry:
-			err = s.replayEntry(g, body)
+			return s.replayEntry(g, body)
 		case kindCopy:
-			err = s.replayCopy(g, body)
+			return s.replayCopy(g, body)
 		case kindMarks:
-			err = parseMarks(body, s.replayMarks)
-		default:
-			err = fmt.Errorf("%w: kind %d", errFrame, kind)
+			return parseMarks(body, s.replayMarks)
 		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+		return fmt.Errorf("%w: kind %d", errFrame, kind)
+	})
+	return err
 }
 
 func (s *Spool) replayEntry(g *segment, body []byte) error {
@@ -214,7 +205,7 @@ func (s *Spool) replayEntry(g *segment, body []byte) error {
 	if e.Seq != s.next || e.Seq > maxSeq {
 		return fmt.Errorf("%w: sequence %d, want %d", errFrame, e.Seq, s.next)
 	}
-	g.extend(e.Seq)
+	g.extend(e.Seq, e.frameSize())
 	s.next = e.Seq + 1
 	s.durable.received++
 	return nil
@@ -228,16 +219,11 @@ func (s *Spool) replayCopy(g *segment, body []byte) error {
 	if e.Seq >= s.next {
 		return fmt.Errorf("%w: copy of unknown entry %d", errFrame, e.Seq)
 	}
-	if from := s.find(e.Seq); from != nil {
-		s.move(e.Seq, from, g)
-		return nil
+	if _, ok := s.place(e.Seq); ok {
+		s.move(e.Seq, g)
+	} else {
+		s.take(e.Seq, place{in: g, size: e.frameSize(), owed: true})
 	}
-	if g.copies == nil {
-		g.copies = make(map[uint64]bool)
-	}
-	g.copies[e.Seq] = false
-	g.live++
-	s.moved[e.Seq] = g
 	return nil
 }
 
@@ -248,8 +234,8 @@ func (s *Spool) replayMarks(o Outcome, first, count uint64) error {
 		return fmt.Errorf("%w: mark of an unknown entry", errFrame)
 	}
 	for seq := first; seq < first+count; seq++ {
-		if g := s.find(seq); g != nil {
-			if !g.mark(seq) {
+		if _, ok := s.place(seq); ok {
+			if !s.mark(seq) {
 				return fmt.Errorf("%w: entry %d is marked twice", errFrame, seq)
 			}
 			s.settle(seq)

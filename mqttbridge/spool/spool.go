@@ -1,6 +1,7 @@
 package spool
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -47,9 +48,19 @@ type Entry struct {
 	Payload []byte
 }
 
-// Counts are the entries ever taken and what became of them.
+func (e *Entry) frameSize() uint32 {
+	return uint32(frameHead + entryHead + len(e.Topic) + len(e.Payload))
+}
+
+// Counts are the entries ever taken and what became of them. Spooled is counted in
+// the segments, not computed from the others.
 type Counts struct {
 	Received, Committed, Duplicate, DeadLettered, Spooled uint64
+}
+
+// Balanced reports whether every entry is accounted for.
+func (c Counts) Balanced() bool {
+	return c.Received == c.Committed+c.Duplicate+c.DeadLettered+c.Spooled
 }
 
 // Receipt is told that an entry is durable, or that it could not be stored. It must
@@ -62,8 +73,9 @@ type Receipt interface {
 type Config struct {
 	FS  disk.FS
 	Dir string // made if absent
-	// MaxBytes bounds the files; default 1 GiB, at least 4 segments. Marks and
-	// copies may exceed it a little.
+	// MaxBytes bounds the files; default 1 GiB, at least 4 segments. Marks, and
+	// copies until the segment they come from is deleted, may exceed it a little.
+	// Undecided entries can fill at least three quarters of it.
 	MaxBytes int64
 	// SegmentBytes is the size at which a segment ends; default 8 MiB.
 	SegmentBytes int64
@@ -72,7 +84,8 @@ type Config struct {
 	// Memory bounds the payload bytes of entries that are kept in memory for Next
 	// instead of being read back; default 16 MiB.
 	Memory int
-	// MarkDelay is how long a mark may wait to be written; default 100 ms.
+	// MarkDelay is how long a mark may wait to be written, and how long the writer
+	// pauses after a failure, up to 16 times that while it goes on; default 100 ms.
 	MarkDelay time.Duration
 }
 
@@ -111,13 +124,14 @@ func (c Config) Validate() error {
 	return nil
 }
 
-// tally is counts without what follows from them.
+// tally is what was taken and decided, without what is left.
 type tally struct {
 	received uint64
 	done     [outcomes]uint64
 }
 
-func (t tally) spooled() uint64 {
+// undecided is how many entries must be left.
+func (t tally) undecided() uint64 {
 	return t.received - t.done[Committed] - t.done[Duplicate] - t.done[DeadLettered]
 }
 
@@ -131,18 +145,20 @@ type Spool struct {
 	closed chan struct{} // closed by Close
 	ended  chan struct{} // closed when the writer has ended
 
-	mu      sync.Mutex
-	isShut  bool
-	now     tally               // what Counts says
-	next    uint64              // sequence of the next Append
-	group   group               // being collected
-	segs    []*segment          // oldest first; the last one may be active
-	moved   map[uint64]*segment // entries whose newest copy is not in their own segment
-	bytes   int64               // of all segments
-	room    chan struct{}       // closed when there may be room again; nil if nobody waits
-	reader  reader
-	syncs   uint64
-	failure error // why the last group failed; nil when it did not
+	mu         sync.Mutex
+	isShut     bool
+	now        tally            // what Counts says
+	next       uint64           // sequence of the next Append
+	group      group            // being collected
+	segs       []*segment       // oldest first; the last one may be active
+	moved      map[uint64]place // entries whose newest copy is not in their own segment
+	bytes      int64            // of all segments
+	room       chan struct{}    // closed when there may be room again; nil if nobody waits
+	reader     reader
+	syncs      uint64
+	failure    error         // why the last group failed; nil when it did not
+	pause      time.Duration // after the last group, if it failed
+	unreadable error         // why a segment can't be emptied
 
 	// Used by the writer alone.
 	durable tally // as the files say
@@ -170,7 +186,7 @@ func Open(cfg Config) (*Spool, error) {
 		ready:  make(chan struct{}, 1),
 		closed: make(chan struct{}),
 		ended:  make(chan struct{}),
-		moved:  make(map[uint64]*segment),
+		moved:  make(map[uint64]place),
 		next:   1,
 	}
 	if err := s.recover(); err != nil {
@@ -189,7 +205,7 @@ func (s *Spool) Append(e Entry, receipt Receipt, id uint32) error {
 	if len(e.Topic) > MaxTopic || len(e.Payload) > MaxPayload {
 		return fmt.Errorf("%w: topic %d, payload %d bytes", ErrTooLarge, len(e.Topic), len(e.Payload))
 	}
-	size := frameHead + entryHead + len(e.Topic) + len(e.Payload)
+	size := int(e.frameSize())
 	s.mu.Lock()
 	if s.isShut {
 		s.mu.Unlock()
@@ -234,7 +250,7 @@ func (s *Spool) Done(o Outcome, seqs ...uint64) {
 	marks := s.group.marks[o]
 	idle := s.group.idle()
 	for _, seq := range seqs {
-		if g := s.find(seq); g != nil && g.mark(seq) {
+		if s.mark(seq) {
 			marks = append(marks, seq)
 			s.now.done[o]++
 		}
@@ -252,22 +268,24 @@ func (s *Spool) Counts() Counts {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	d := s.now.done
-	return Counts{s.now.received, d[Committed], d[Duplicate], d[DeadLettered], s.now.spooled()}
+	held, _ := s.held()
+	return Counts{s.now.received, d[Committed], d[Duplicate], d[DeadLettered], held}
 }
 
 // Stats describe the spool's work.
 type Stats struct {
-	Bytes    int64  // of all files
-	Segments int    // files
-	Syncs    uint64 // groups written since Open
-	Failure  error  // why the last group could not be stored, if so
+	Bytes    int64         // of all files
+	Segments int           // files
+	Syncs    uint64        // groups written since Open
+	Failure  error         // why the last group could not be stored, or a segment not read, if so
+	Pause    time.Duration // after that failure, until the next try
 }
 
 // Stats returns figures of this moment.
 func (s *Spool) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return Stats{s.bytes, len(s.segs), s.syncs, s.failure}
+	return Stats{s.bytes, len(s.segs), s.syncs, cmp.Or(s.failure, s.unreadable), s.pause}
 }
 
 // Close stores what was appended, and the marks, and closes the files.
