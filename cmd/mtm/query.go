@@ -35,6 +35,10 @@ type asking struct {
 	entries     []uint
 	patience    time.Duration
 	file        []byte // of the last answer
+
+	// names asks for what resolves a name; its answers are not kept in out. Set once
+	// the ledger is connected.
+	names func(client.AnswerRequest) (*proof.Answered, error)
 }
 
 // subject is one thing that can be asked about.
@@ -125,7 +129,9 @@ func newSubject(s subject) *cobra.Command {
 	}
 	a.flags(cmd)
 	switch s.of {
-	case "org", "device":
+	case "org":
+		cmd.Flags().StringVar(&a.of, s.of, "", "name or id of the organisation (required)")
+	case "device":
 		cmd.Flags().StringVar(&a.of, s.of, "", "name in --home or id (required)")
 	case "stream":
 		cmd.Flags().StringVar(&a.of, s.of, "", "name or id of the stream (required)")
@@ -213,8 +219,11 @@ func (a *asking) resolve(m *testnet.Manifest, flag string) (crypto.ID, error) {
 	if a.of == "" {
 		return crypto.ID{}, usagef("--%s is required", flag)
 	}
-	if flag == "stream" {
+	switch flag {
+	case "stream":
 		return resolveStream(m, a.of)
+	case "org":
+		return organisationNamed(m, a.of, a.names)
 	}
 	if m != nil && flag == "device" {
 		if d, err := m.Device(a.of); err == nil {
@@ -248,15 +257,25 @@ func (a *asking) read(cmd *cobra.Command, request func(*testnet.Manifest) (clien
 		return nil, err
 	}
 	defer done()
+	node, ok := c.(answerClient)
+	if !ok {
+		return nil, fmt.Errorf("this client can't ask for answers")
+	}
+	if err := a.resolving(cmd.Context(), node, root); err != nil {
+		return nil, err
+	}
 	q, err := request(m)
 	if err != nil {
 		return nil, err
 	}
-	asker, ok := c.(answerClient)
-	if !ok {
-		return nil, fmt.Errorf("this client can't ask for answers")
-	}
-	return a.pages(cmd.Context(), asker, q, root)
+	return a.pages(cmd.Context(), node, q, root)
+}
+
+// resolving lets names be resolved by proofs of a node.
+func (a *asking) resolving(ctx context.Context, node answerClient, root proof.TrustRoot) error {
+	ask, err := a.checked(node, root)
+	a.names = func(q client.AnswerRequest) (*proof.Answered, error) { return ask(ctx, q) }
+	return err
 }
 
 func (a *asking) root() (proof.TrustRoot, error) {
@@ -274,13 +293,26 @@ func (a *asking) root() (proof.TrustRoot, error) {
 // asker asks one question and verifies that the answer is sound and one to it.
 type asker func(ctx context.Context, q client.AnswerRequest) (*proof.Answered, error)
 
-// asker returns what asks a node.
+// asker returns what asks a node and keeps its answers.
 func (a *asking) asker(c answerClient, root proof.TrustRoot) (asker, error) {
+	ask, err := a.checked(c, root)
+	kept := 0
+	return func(ctx context.Context, q client.AnswerRequest) (*proof.Answered, error) {
+		page, err := ask(ctx, q)
+		if err != nil {
+			return nil, err
+		}
+		kept++
+		return page, a.keep(a.file, kept-1)
+	}, err
+}
+
+// checked returns what asks a node and checks its answers.
+func (a *asking) checked(c answerClient, root proof.TrustRoot) (asker, error) {
 	v, err := proof.NewVerifier(root)
 	if err != nil {
 		return nil, err
 	}
-	kept := 0
 	return func(ctx context.Context, q client.AnswerRequest) (*proof.Answered, error) {
 		ctx, cancel := context.WithTimeout(ctx, max(a.patience, time.Second))
 		defer cancel()
@@ -295,9 +327,8 @@ func (a *asking) asker(c answerClient, root proof.TrustRoot) (asker, error) {
 		if err := answersTo(q, page); err != nil {
 			return nil, err
 		}
-		kept++
 		a.file = file
-		return page, a.keep(file, kept-1)
+		return page, nil
 	}, nil
 }
 

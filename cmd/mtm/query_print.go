@@ -14,7 +14,8 @@ import (
 
 // refusedAnswer is the error for an answer that is sound by itself, but to another question.
 func refusedAnswer(format string, args ...any) error {
-	return fmt.Errorf("the node's answer is refused: it is to another question: %s", fmt.Sprintf(format, args...))
+	return withHint(fmt.Errorf("the node's answer is refused: it is to another question: %s", fmt.Sprintf(format, args...)),
+		"another --node: this one lies, or something between")
 }
 
 // answersTo checks that an answer, sound by itself, is one to this question and to
