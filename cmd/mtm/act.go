@@ -42,6 +42,7 @@ type act struct {
 	expires time.Duration
 	save    string
 	asJSON  bool
+	fresh   recency
 }
 
 // session is a command's connection to the ledger, with who acts.
@@ -117,6 +118,9 @@ func (a *act) open(cmd *cobra.Command, need string) (*session, func(), error) {
 		if !cmd.Flags().Changed(name) {
 			return nil, nil, usagef("--%s is required", name)
 		}
+	}
+	if err := a.fresh.begin(cmd); err != nil {
+		return nil, nil, err
 	}
 	m, c, done, err := a.connect(cmd.Context())
 	if err != nil {
@@ -395,7 +399,7 @@ func (s *session) provenPage(height uint64, q client.AnswerRequest) (*proof.Answ
 				return nil, err
 			}
 			if out.AsOfHeight >= height {
-				return out, nil
+				return out, s.fresh.check(out)
 			}
 		} else if ledger.CodeOf(err) != ledger.CodeFutureHeight {
 			return nil, err
@@ -425,6 +429,7 @@ func (a *act) readFlags(cmd *cobra.Command) {
 	a.target.flags(cmd)
 	jsonFlag(cmd, &a.asJSON)
 	cmd.Flags().StringVar(&a.trust, "trust", "", "file with the trust root (default: that of --home)")
+	a.fresh.flags(cmd)
 }
 
 // reading is session for a command that signs nothing.

@@ -34,6 +34,7 @@ type asking struct {
 	first, last uint64
 	entries     []uint
 	patience    time.Duration
+	fresh       recency
 	file        []byte // of the last answer
 
 	// names asks for what resolves a name; its answers are not kept in out. Set once
@@ -209,6 +210,7 @@ func (a *asking) readFlags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&a.trust, "trust", "", "file with the trust root (default: trust.json in --home)")
 	cmd.Flags().StringVar(&a.out, "out", "", "file to keep the proof in; further pages get .2, .3 ... appended")
 	cmd.Flags().DurationVar(&a.patience, "wait", 10*time.Second, "how long to wait for a signed state")
+	a.fresh.flags(cmd)
 }
 
 // resolve finds the id of what a flag named.
@@ -248,6 +250,9 @@ func (a *asking) run(cmd *cobra.Command, request func(*testnet.Manifest) (client
 
 // read asks and verifies every page.
 func (a *asking) read(cmd *cobra.Command, request func(*testnet.Manifest) (client.AnswerRequest, error)) ([]*proof.Answered, error) {
+	if err := a.fresh.begin(cmd); err != nil {
+		return nil, err
+	}
 	root, err := a.root()
 	if err != nil {
 		return nil, err
@@ -328,7 +333,7 @@ func (a *asking) checked(c answerClient, root proof.TrustRoot) (asker, error) {
 			return nil, err
 		}
 		a.file = file
-		return page, nil
+		return page, a.fresh.check(page)
 	}, nil
 }
 
@@ -342,6 +347,9 @@ func (a *asking) hold(ctx context.Context, c answerClient) (pin crypto.ID, end f
 
 // pinned runs do with an asker whose answers are all about one height.
 func (a *asking) pinned(cmd *cobra.Command, do func(*testnet.Manifest, asker) error) error {
+	if err := a.fresh.begin(cmd); err != nil {
+		return err
+	}
 	root, err := a.root()
 	if err != nil {
 		return err
