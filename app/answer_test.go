@@ -182,19 +182,34 @@ func TestPins(t *testing.T) {
 	if code := c.ask(query.PathPin, &query.Empty{}, &query.Pin{}); code != ledger.CodeFutureHeight {
 		t.Errorf("pin before anything is signed: %v", code)
 	}
-	c.sign()
+	s := c.sign()
 	c.block()
 	c.block()
-	held := make([]query.Pin, query.MaxPins)
+	var shared query.Pin // of the first height, beside the first
+	held := make([]query.Pin, query.MaxPinnedHeights)
 	for i := range held {
 		c.must(query.PathPin, &query.Empty{}, &held[i])
 		if held[i].Height != uint64(c.height)-1 {
 			t.Errorf("pin %+v at height %d", held[i], c.height)
 		}
+		if i == 0 {
+			c.must(query.PathPin, &query.Empty{}, &shared)
+		}
 		c.block()
 	}
+	if shared.ID == held[0].ID || shared.Height != held[0].Height {
+		t.Errorf("%+v shares %+v", shared, held[0])
+	}
 	if code := c.ask(query.PathPin, &query.Empty{}, &query.Pin{}); code != ledger.CodeOverloaded {
-		t.Errorf("one pin too many: %v", code)
+		t.Errorf("one height too many: %v", code)
+	}
+	// The height is held until its last pin ends.
+	c.must(query.PathUnpin, &query.IDRequest{ID: held[0].ID}, &query.Empty{})
+	if code := c.ask(query.PathPin, &query.Empty{}, &query.Pin{}); code != ledger.CodeOverloaded {
+		t.Errorf("one height too many, one of whose pins ended: %v", code)
+	}
+	if out := s.answer(&query.AnswerRequest{Pin: shared.ID}); out.AsOfHeight != shared.Height {
+		t.Errorf("answer at height %d, pinned %d", out.AsOfHeight, shared.Height)
 	}
 	unpin := &query.IDRequest{ID: held[1].ID}
 	c.must(query.PathUnpin, unpin, &query.Empty{})
@@ -204,7 +219,12 @@ func TestPins(t *testing.T) {
 	if code := c.ask(query.PathAnswer, &query.AnswerRequest{Pin: held[1].ID}, &query.File{}); code != ledger.CodePruned {
 		t.Errorf("answer at a pin that ended: %v", code)
 	}
-	c.must(query.PathPin, &query.Empty{}, &query.Pin{})
+	for range query.MaxPinsOfHeight {
+		c.must(query.PathPin, &query.Empty{}, &query.Pin{})
+	}
+	if code := c.ask(query.PathPin, &query.Empty{}, &query.Pin{}); code != ledger.CodeOverloaded {
+		t.Errorf("one pin of a height too many: %v", code)
+	}
 	c.app.query.Close() // or the database can't be closed
 	if code := c.ask(query.PathPin, &query.Empty{}, &query.Pin{}); code != ledger.CodeOverloaded {
 		t.Errorf("pin after closing: %v", code)

@@ -83,6 +83,73 @@ func TestQueries(t *testing.T) {
 	c.testLog(res.Indexes, tx)
 }
 
+// TestReadsInForce: what a block records for the next one is not said under its own height.
+func TestReadsInForce(t *testing.T) {
+	l := ledgertest.New(t)
+	c := newChain(t, l)
+	d := c.device("press")
+	buyer := ledgertest.Key("buyer")
+	to := ledger.OrganisationID(buyer.Public())
+	p, err := ledger.SignPossession(buyer, ledgertest.Chain, to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	propose := func(body ledger.Body) []byte {
+		return l.Operation(now, ledger.Propose{Expires: now + 3600, Body: body})
+	}
+	taken := func(tx []byte) {
+		t.Helper()
+		if code := c.block(tx)[0].Code; code != ledger.CodeOK {
+			t.Fatal(code)
+		}
+	}
+	taken(propose(ledger.Admit{Name: "Buyer", Keys: []crypto.PublicKey{buyer.Public()}, Threshold: 1, Possession: p}))
+	c.block()
+	sale := propose(ledger.TransferStream{Stream: d.Stream, To: to, FromNow: true})
+	taken(sale)
+	op, err := ledger.ParseOperation(sale)
+	if err != nil {
+		t.Fatal(err)
+	}
+	approve, err := ledger.SignOperation(buyer, ledger.Operation{
+		Chain: ledgertest.Chain, Actor: to, NotAfter: now + 3600, Body: ledger.Approve{Proposal: ledger.MadeID(op.Digest())},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := func() (s query.StreamInfo, device query.DeviceInfo, o query.OrganisationInfo) {
+		t.Helper()
+		c.must(query.PathStream, &query.IDRequest{ID: d.Stream}, &s)
+		var devices query.DeviceList
+		c.must(query.PathDevices, &query.ListRequest{Of: l.Organisation, Count: 10}, &devices)
+		var organisations query.OrganisationList
+		c.must(query.PathOrganisations, &query.ListRequest{Count: 10}, &organisations)
+		if devices.Height != uint64(c.height) || organisations.Height != uint64(c.height) || len(devices.List) != 1 || len(organisations.List) != 2 {
+			t.Fatalf("%+v, %+v at height %d", devices, organisations, c.height)
+		}
+		for _, x := range organisations.List {
+			if x.Organisation == l.Organisation {
+				o = x
+			}
+		}
+		return s, devices.List[0], o
+	}
+	enrolled := uint64(1)
+	for _, r := range c.block(approve.Bytes(), l.Operation(now, ledger.Suspend{Device: d.ID}),
+		l.Operation(now, ledger.SetAdmins{Keys: []crypto.PublicKey{l.Admin.Public(), buyer.Public()}, Threshold: 2})) {
+		if r.Code != ledger.CodeOK {
+			t.Fatal(r.Code)
+		}
+	}
+	if s, device, o := said(); s.Owner != l.Organisation || device.Status != 0 || device.Since != enrolled || o.Threshold != 1 {
+		t.Errorf("under the height of the block itself: %+v, %+v, %+v", s, device, o)
+	}
+	c.block()
+	if s, device, o := said(); s.Owner != to || device.Status == 0 || device.Since != uint64(c.height) || o.Threshold != 2 {
+		t.Errorf("a block later: %+v, %+v, %+v", s, device, o)
+	}
+}
+
 func (c *chain) testLog(indexes []uint64, tx []byte) {
 	t := c.t
 	var e query.Entries

@@ -31,7 +31,7 @@ func (r reads) Answer(ctx context.Context, q AnswerRequest) ([]byte, error) {
 
 // Pin lets the node hold the state that it can prove now, for at most
 // query.PinTime, so that several answers are about one height. CodeOverloaded:
-// it holds query.MaxPins already.
+// it holds query.MaxPinnedHeights others already.
 func (r reads) Pin(ctx context.Context) (p Pin, err error) {
 	err = r.ask(ctx, query.PathPin, &query.Empty{}, &p)
 	return p, err

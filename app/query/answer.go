@@ -163,15 +163,15 @@ func (b *answerBuilder) list(q *Question) (hi merkle.Key, follow []proof.Query, 
 		b.rows++
 		b.bytes += len(value)
 		if q.Follow != 0 {
-			follow = append(follow, q.about(record.ChildOf(k)))
+			follow = append(follow, q.About(record.ChildOf(k)))
 		}
 		return true
 	})
 	return hi, follow, err
 }
 
-// about is the question about one child of a list.
-func (q *Question) about(child crypto.ID) proof.Query {
+// About is the query about one child of a list, if Follow is not 0.
+func (q *Question) About(child crypto.ID) proof.Query {
 	if q.History {
 		return proof.AtQuery(q.Follow, child, q.At)
 	}

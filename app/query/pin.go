@@ -15,8 +15,11 @@ import (
 const (
 	// PinTime is how long a pin holds its height.
 	PinTime = 10 * time.Minute
-	// MaxPins is how many pins a node has at once.
-	MaxPins = 4
+	// MaxPinnedHeights is how many heights a node holds at once. Each keeps what is
+	// deleted after it on the disk.
+	MaxPinnedHeights = 4
+	// MaxPinsOfHeight is how many pins share one height: they cost memory only.
+	MaxPinsOfHeight = 1_000
 )
 
 // Paths of pins and of what they serve.
@@ -26,7 +29,8 @@ const (
 	PathUnpin  = "/unpin"
 )
 
-// Pin is a height that a node holds, so that several answers are about one state.
+// Pin is a height that a node holds, so that several answers are about one state. Pins
+// of one height share it: it is held until the last of them ends.
 type Pin struct {
 	ID      crypto.ID // names it in AnswerRequest and /unpin
 	Height  uint64
@@ -49,14 +53,20 @@ type provenState struct {
 
 // pins are the states that a node holds.
 type pins struct {
-	mu     sync.Mutex
-	held   map[crypto.ID]*heldPin
-	closed bool
+	mu      sync.Mutex
+	held    map[crypto.ID]heldPin
+	heights map[uint64]*heldHeight // of the pins
+	closed  bool
 }
 
 type heldPin struct {
-	provenState
+	*heldHeight
 	timer *time.Timer
+}
+
+type heldHeight struct {
+	provenState
+	pins int // at least 1
 }
 
 // latest returns the last state that a signed header commits to. Release its view.
@@ -98,8 +108,8 @@ func (h *Handler) state(pin crypto.ID) (provenState, error) {
 	}
 	h.pins.mu.Lock()
 	defer h.pins.mu.Unlock()
-	held := h.pins.held[pin]
-	if held == nil {
+	held, found := h.pins.held[pin]
+	if !found {
 		return provenState{}, ledger.Errorf(ledger.CodePruned, "no pin %s: it ended, or is another node's", pin)
 	}
 	held.view.Hold()
@@ -115,29 +125,58 @@ func (h *Handler) pin(_ *store.View, _ *Empty) (*Pin, error) {
 	rand.Read(id[:])
 	h.pins.mu.Lock()
 	defer h.pins.mu.Unlock()
-	if h.pins.closed || len(h.pins.held) >= MaxPins {
+	held, err := h.pins.share(p)
+	if err != nil {
 		p.view.Release()
-		return nil, ledger.Errorf(ledger.CodeOverloaded, "this node holds %d heights already; at most %d at once, each for up to %v", len(h.pins.held), MaxPins, PinTime)
+		return nil, err
 	}
-	if h.pins.held == nil {
-		h.pins.held = make(map[crypto.ID]*heldPin)
+	h.pins.held[id] = heldPin{held, time.AfterFunc(PinTime, func() { h.drop(id) })}
+	return &Pin{ID: id, Height: held.view.Height, Expires: time.Now().Add(PinTime).UnixMicro()}, nil
+}
+
+// share returns the held height of a state, with one pin more. The state's view is then
+// the pins', which have one of each height. Call it with mu.
+func (p *pins) share(s provenState) (*heldHeight, error) {
+	if p.held == nil {
+		p.held, p.heights = make(map[crypto.ID]heldPin), make(map[uint64]*heldHeight)
 	}
-	out := &Pin{ID: id, Height: p.view.Height, Expires: time.Now().Add(PinTime).UnixMicro()}
-	h.pins.held[id] = &heldPin{p, time.AfterFunc(PinTime, func() { h.drop(id) })}
-	return out, nil
+	held := p.heights[s.view.Height]
+	switch {
+	case p.closed:
+		return nil, ledger.Errorf(ledger.CodeOverloaded, "this node is stopping")
+	case held == nil && len(p.heights) >= MaxPinnedHeights:
+		return nil, ledger.Errorf(ledger.CodeOverloaded, "this node holds %d heights already; at most %d at once, each for up to %v", len(p.heights), MaxPinnedHeights, PinTime)
+	case held == nil:
+		held = &heldHeight{provenState: s}
+		p.heights[s.view.Height] = held
+	case held.pins >= MaxPinsOfHeight:
+		return nil, ledger.Errorf(ledger.CodeOverloaded, "this node has %d pins of height %d already: ask again after the next block", held.pins, s.view.Height)
+	default:
+		s.view.Release()
+	}
+	held.pins++
+	return held, nil
 }
 
 // drop ends a pin; false: there is none.
 func (h *Handler) drop(id crypto.ID) bool {
 	h.pins.mu.Lock()
-	held := h.pins.held[id]
-	delete(h.pins.held, id)
-	h.pins.mu.Unlock()
-	if held == nil {
+	held, found := h.pins.held[id]
+	if !found {
+		h.pins.mu.Unlock()
 		return false
 	}
+	delete(h.pins.held, id)
+	held.pins--
+	last := held.pins == 0
+	if last {
+		delete(h.pins.heights, held.view.Height)
+	}
+	h.pins.mu.Unlock()
 	held.timer.Stop()
-	held.view.Release()
+	if last {
+		held.view.Release()
+	}
 	return true
 }
 

@@ -138,6 +138,13 @@ func (h *Handler) stream(v *store.View, q *IDRequest) (*StreamInfo, error) {
 	return info, errors.Join(failed, err)
 }
 
+// inForce returns the row of a history that counts at the view's height. What takes
+// effect in the next block has a row already, which does not count yet.
+func inForce(v *store.View, f record.Family, id crypto.ID) (merkle.Key, []byte, error) {
+	lo, _ := record.Range(f, id)
+	return v.Predecessor(lo, record.HistoryRow(f, id, v.Height))
+}
+
 // streamInfo reads a stream without its gaps.
 func streamInfo(v *store.View, id crypto.ID) (*StreamInfo, error) {
 	value, err := v.Get(record.StreamRow(id))
@@ -161,8 +168,7 @@ func streamInfo(v *store.View, id crypto.ID) (*StreamInfo, error) {
 		return nil, err
 	}
 	info.Name = n.Name
-	lo, hi := record.Range(record.FamilyOwner, id)
-	_, row, err := v.Predecessor(lo, hi)
+	_, row, err := inForce(v, record.FamilyOwner, id)
 	if err != nil {
 		return nil, err
 	}
@@ -242,8 +248,7 @@ func (h *Handler) devices(v *store.View, q *ListRequest) (*DeviceList, error) {
 	out := &DeviceList{Height: v.Height}
 	ids, out.More = page(ids, n)
 	for _, id := range ids {
-		lo, hi := record.Range(record.FamilyDevice, id)
-		k, value, err := v.Predecessor(lo, hi)
+		k, value, err := inForce(v, record.FamilyDevice, id)
 		if err != nil {
 			return nil, err
 		}
@@ -267,8 +272,7 @@ func (h *Handler) organisations(v *store.View, q *ListRequest) (*OrganisationLis
 	out := &OrganisationList{Height: v.Height}
 	ids, out.More = page(ids, n)
 	for _, id := range ids {
-		lo, hi := record.Range(record.FamilyOrganisation, id)
-		_, value, err := v.Predecessor(lo, hi)
+		_, value, err := inForce(v, record.FamilyOrganisation, id)
 		if err != nil {
 			return nil, err
 		}

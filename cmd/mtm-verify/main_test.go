@@ -55,7 +55,7 @@ func vectorsOf(t testing.TB, file string) []vector {
 // setup writes the vectors that the scripts name into the work folder:
 // NAME.mtmcert, .mtmanswer or .mtmlineage, and NAME.json, spaces in names as dashes.
 func setup(certificates, answers, lineages []vector) func(env *testscript.Env) error {
-	wanted := map[string]bool{"statement": true, "one step": true, "trailing byte": true, "changed byte": true,
+	wanted := map[string]bool{"statement": true, "doubtful": true, "one step": true, "trailing byte": true, "changed byte": true,
 		"too little power": true, "root of strangers": true, "not a certificate": true}
 	for _, name := range []string{"rows and cover", "entries only", "first page", "second page", "last page", "second page, later",
 		"second page, forked", "first part of a cover", "second part of a cover", "last part of a cover", "two of four",

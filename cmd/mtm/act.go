@@ -42,6 +42,7 @@ type act struct {
 	expires time.Duration
 	save    string
 	asJSON  bool
+	fresh   recency
 }
 
 // session is a command's connection to the ledger, with who acts.
@@ -53,13 +54,14 @@ type session struct {
 	chain string
 	actor crypto.ID
 	signs crypto.PrivateKey
+
+	verifier *proof.Verifier // nil until something is proven
 }
 
 // actClient is what the commands that record something ask beside ledgerClient.
 type actClient interface {
 	ledgerClient
 	Answer(ctx context.Context, q client.AnswerRequest) ([]byte, error)
-	Organisations(ctx context.Context, after crypto.ID, n int) ([]client.OrganisationInfo, bool, error)
 	KeyInfo(ctx context.Context, principal crypto.ID, kid crypto.KeyID) (client.KeyInfo, error)
 }
 
@@ -128,6 +130,9 @@ func (a *act) open(cmd *cobra.Command, need string) (*session, func(), error) {
 			return nil, nil, usagef("--%s is required", name)
 		}
 	}
+	if err := a.fresh.begin(cmd); err != nil {
+		return nil, nil, err
+	}
 	m, c, done, err := a.connect(cmd.Context())
 	if err != nil {
 		return nil, nil, err
@@ -137,11 +142,14 @@ func (a *act) open(cmd *cobra.Command, need string) (*session, func(), error) {
 	if err == nil && m != nil && m.Chain != status.Chain {
 		err = withHint(fmt.Errorf("the node is of ledger %s, %s holds %s", status.Chain, m.Dir, m.Chain), "another --home or --node")
 	}
+	s.chain = status.Chain
+	if err == nil && a.trust != "" {
+		_, err = s.trusted() // of this chain, before anything is signed for it
+	}
 	if err != nil {
 		done()
 		return nil, nil, err
 	}
-	s.chain = status.Chain
 	return s, done, nil
 }
 
@@ -343,9 +351,11 @@ func (s *session) saveBody(cmd *cobra.Command, body ledger.Body) error {
 // errNoTrust says that there is nothing to check an answer against.
 var errNoTrust = errors.New("no trust root: an answer can't be checked")
 
-// proven asks questions about the records, in a state at or after a height, and
-// checks the answer against the trust root.
-func (s *session) proven(height uint64, q client.AnswerRequest) (*proof.Answered, error) {
+// trusted returns what checks answers against the trust root.
+func (s *session) trusted() (*proof.Verifier, error) {
+	if s.verifier != nil {
+		return s.verifier, nil
+	}
 	path := s.trust
 	if path == "" && s.m != nil {
 		path = s.m.TrustPath()
@@ -361,6 +371,30 @@ func (s *session) proven(height uint64, q client.AnswerRequest) (*proof.Answered
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
+	if s.chain != root.Chain {
+		return nil, withHint(fmt.Errorf("the node is of ledger %s, %s of %s", s.chain, path, root.Chain), "another --node or --trust")
+	}
+	s.verifier, err = proof.NewVerifier(root)
+	return s.verifier, err
+}
+
+// proven asks questions, in a state at or after a height, checks the answer against the
+// trust root, and that it is the answer to them: one result for each question, in order. A
+// cover may end early, a list may not.
+func (s *session) proven(height uint64, q client.AnswerRequest) (*proof.Answered, error) {
+	out, err := s.provenPage(height, q)
+	if err != nil {
+		return nil, err
+	}
+	return out, answersWhole(q, out)
+}
+
+// provenPage is proven, but lists may end early.
+func (s *session) provenPage(height uint64, q client.AnswerRequest) (*proof.Answered, error) {
+	v, err := s.trusted()
+	if err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithTimeout(s.ctx, provenPatience)
 	defer cancel()
 	tick := time.NewTicker(provenPollEvery)
@@ -368,9 +402,15 @@ func (s *session) proven(height uint64, q client.AnswerRequest) (*proof.Answered
 	for {
 		file, err := s.c.Answer(ctx, q)
 		if err == nil {
-			out, err := proof.VerifyAnswer(file, root)
-			if err != nil || out.AsOfHeight >= height {
-				return out, err
+			out, err := v.VerifyAnswer(file)
+			if err != nil {
+				return nil, withHint(fmt.Errorf("the node's answer is refused: %w", err), "ask another node, and check the trust root")
+			}
+			if err := answersTo(q, out); err != nil {
+				return nil, err
+			}
+			if out.AsOfHeight >= height {
+				return out, s.fresh.check(out)
 			}
 		} else if ledger.CodeOf(err) != ledger.CodeFutureHeight {
 			return nil, err
@@ -400,6 +440,7 @@ func (a *act) readFlags(cmd *cobra.Command) {
 	a.target.flags(cmd)
 	jsonFlag(cmd, &a.asJSON)
 	cmd.Flags().StringVar(&a.trust, "trust", "", "file with the trust root (default: that of --home)")
+	a.fresh.flags(cmd)
 }
 
 // reading is session for a command that signs nothing.

@@ -2,10 +2,15 @@ package main
 
 import (
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"slices"
 
+	"mtmledger/app/client"
 	"mtmledger/crypto"
 	"mtmledger/ledger"
+	"mtmledger/ledger/proof"
+	"mtmledger/ledger/record"
 	"mtmledger/testnet"
 )
 
@@ -28,40 +33,69 @@ func (s *session) stream(name string) (crypto.ID, error) { return resolveStream(
 
 // organisation finds an organisation by id, or by its name in the ledger.
 func (s *session) organisation(name string) (crypto.ID, error) {
-	if s.m != nil && s.m.Organisation.Name == name {
-		return s.m.Organisation.ID, nil
+	id, err := organisationNamed(s.m, name, func(q client.AnswerRequest) (*proof.Answered, error) { return s.provenPage(0, q) })
+	if errors.Is(err, errNoTrust) {
+		err = withHint(fmt.Errorf("the name %q of an organisation: %w", name, err), "--trust FILE, or its id instead of its name")
 	}
-	var after crypto.ID
-	for {
-		list, more, err := s.c.Organisations(s.ctx, after, 1000)
-		if err != nil {
-			return after, err
-		}
-		for _, o := range list {
-			if o.Name == name || o.Organisation.String() == name {
-				return o.Organisation, nil
-			}
-			after = o.Organisation
-		}
-		if !more || len(list) == 0 {
-			return after, withHint(fmt.Errorf("%w: organisation %q", ledger.CodeUnknownOrganisation.Err(), name), "mtm org show")
-		}
-	}
+	return id, err
 }
 
-// principal finds a device of the folder, or an organisation, or takes an id.
+// organisationNamed returns an id as it is, or else the only organisation of that name:
+// that of the folder, or one that the records prove, since the id goes into what is signed.
+func organisationNamed(m *testnet.Manifest, name string, ask func(client.AnswerRequest) (*proof.Answered, error)) (id crypto.ID, err error) {
+	if id, err := crypto.ParseID(name); err == nil {
+		return id, nil
+	}
+	if m != nil && m.Organisation.Name == name {
+		return m.Organisation.ID, nil
+	}
+	rows, err := organisationRows(ask)
+	if err != nil {
+		return id, err
+	}
+	var found []crypto.ID
+	for _, r := range rows {
+		row, err := record.ParseOrganisation(r.Value)
+		if err != nil {
+			return id, err
+		}
+		if id := record.IDOf(r.Key); row.Name == name && !slices.Contains(found, id) {
+			found = append(found, id)
+		}
+	}
+	switch len(found) {
+	case 0:
+		return id, withHint(fmt.Errorf("%w: organisation %q", ledger.CodeUnknownOrganisation.Err(), name), "mtm query organisations")
+	case 1:
+		return found[0], nil
+	}
+	return id, withHint(fmt.Errorf("%d organisations have the name %q: %v", len(found), name, found), "the id of the one that is meant, instead of its name")
+}
+
+// organisationRows returns all rows of organisations, removed ones too, proven complete.
+// Rows of histories are only added: at the height of the first page none was missing.
+func organisationRows(ask func(client.AnswerRequest) (*proof.Answered, error)) ([]proof.Row, error) {
+	whole := proof.ListQuery(record.FamilyRange(record.FamilyOrganisation))
+	q := client.AnswerRequest{Questions: []client.Question{{Query: whole}}}
+	var pages []*proof.Answered
+	for more := true; more; {
+		page, err := ask(q)
+		if err != nil {
+			return nil, err
+		}
+		pages = append(pages, page)
+		q, more = rest(q, page)
+	}
+	rows, _, err := proof.JoinLists(whole.Lo, whole.Hi, pages...)
+	return rows, err
+}
+
+// principal takes an id, or finds a device of the folder, or an organisation.
 func (s *session) principal(name string) (crypto.ID, error) {
 	if d := s.ownDevice(name); d != nil {
 		return d.ID, nil
 	}
-	id, err := s.organisation(name)
-	if err == nil {
-		return id, nil
-	}
-	if id, notID := crypto.ParseID(name); notID == nil {
-		return id, nil
-	}
-	return id, err
+	return s.organisation(name)
 }
 
 // idFlag reads an id that names nothing in the folder.

@@ -34,7 +34,12 @@ type asking struct {
 	first, last uint64
 	entries     []uint
 	patience    time.Duration
+	fresh       recency
 	file        []byte // of the last answer
+
+	// names asks for what resolves a name; its answers are not kept in out. Set once
+	// the ledger is connected.
+	names func(client.AnswerRequest) (*proof.Answered, error)
 }
 
 // subject is one thing that can be asked about.
@@ -125,7 +130,9 @@ func newSubject(s subject) *cobra.Command {
 	}
 	a.flags(cmd)
 	switch s.of {
-	case "org", "device":
+	case "org":
+		cmd.Flags().StringVar(&a.of, s.of, "", "name or id of the organisation (required)")
+	case "device":
 		cmd.Flags().StringVar(&a.of, s.of, "", "name in --home or id (required)")
 	case "stream":
 		cmd.Flags().StringVar(&a.of, s.of, "", "name or id of the stream (required)")
@@ -203,6 +210,7 @@ func (a *asking) readFlags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&a.trust, "trust", "", "file with the trust root (default: trust.json in --home)")
 	cmd.Flags().StringVar(&a.out, "out", "", "file to keep the proof in; further pages get .2, .3 ... appended")
 	cmd.Flags().DurationVar(&a.patience, "wait", 10*time.Second, "how long to wait for a signed state")
+	a.fresh.flags(cmd)
 }
 
 // resolve finds the id of what a flag named.
@@ -213,8 +221,11 @@ func (a *asking) resolve(m *testnet.Manifest, flag string) (crypto.ID, error) {
 	if a.of == "" {
 		return crypto.ID{}, usagef("--%s is required", flag)
 	}
-	if flag == "stream" {
+	switch flag {
+	case "stream":
 		return resolveStream(m, a.of)
+	case "org":
+		return organisationNamed(m, a.of, a.names)
 	}
 	if m != nil && flag == "device" {
 		if d, err := m.Device(a.of); err == nil {
@@ -239,6 +250,9 @@ func (a *asking) run(cmd *cobra.Command, request func(*testnet.Manifest) (client
 
 // read asks and verifies every page.
 func (a *asking) read(cmd *cobra.Command, request func(*testnet.Manifest) (client.AnswerRequest, error)) ([]*proof.Answered, error) {
+	if err := a.fresh.begin(cmd); err != nil {
+		return nil, err
+	}
 	root, err := a.root()
 	if err != nil {
 		return nil, err
@@ -248,15 +262,25 @@ func (a *asking) read(cmd *cobra.Command, request func(*testnet.Manifest) (clien
 		return nil, err
 	}
 	defer done()
+	node, ok := c.(answerClient)
+	if !ok {
+		return nil, fmt.Errorf("this client can't ask for answers")
+	}
+	if err := a.resolving(cmd.Context(), node, root); err != nil {
+		return nil, err
+	}
 	q, err := request(m)
 	if err != nil {
 		return nil, err
 	}
-	asker, ok := c.(answerClient)
-	if !ok {
-		return nil, fmt.Errorf("this client can't ask for answers")
-	}
-	return a.pages(cmd.Context(), asker, q, root)
+	return a.pages(cmd.Context(), node, q, root)
+}
+
+// resolving lets names be resolved by proofs of a node.
+func (a *asking) resolving(ctx context.Context, node answerClient, root proof.TrustRoot) error {
+	ask, err := a.checked(node, root)
+	a.names = func(q client.AnswerRequest) (*proof.Answered, error) { return ask(ctx, q) }
+	return err
 }
 
 func (a *asking) root() (proof.TrustRoot, error) {
@@ -274,13 +298,26 @@ func (a *asking) root() (proof.TrustRoot, error) {
 // asker asks one question and verifies that the answer is sound and one to it.
 type asker func(ctx context.Context, q client.AnswerRequest) (*proof.Answered, error)
 
-// asker returns what asks a node.
+// asker returns what asks a node and keeps its answers.
 func (a *asking) asker(c answerClient, root proof.TrustRoot) (asker, error) {
+	ask, err := a.checked(c, root)
+	kept := 0
+	return func(ctx context.Context, q client.AnswerRequest) (*proof.Answered, error) {
+		page, err := ask(ctx, q)
+		if err != nil {
+			return nil, err
+		}
+		kept++
+		return page, a.keep(a.file, kept-1)
+	}, err
+}
+
+// checked returns what asks a node and checks its answers.
+func (a *asking) checked(c answerClient, root proof.TrustRoot) (asker, error) {
 	v, err := proof.NewVerifier(root)
 	if err != nil {
 		return nil, err
 	}
-	kept := 0
 	return func(ctx context.Context, q client.AnswerRequest) (*proof.Answered, error) {
 		ctx, cancel := context.WithTimeout(ctx, max(a.patience, time.Second))
 		defer cancel()
@@ -295,9 +332,8 @@ func (a *asking) asker(c answerClient, root proof.TrustRoot) (asker, error) {
 		if err := answersTo(q, page); err != nil {
 			return nil, err
 		}
-		kept++
 		a.file = file
-		return page, a.keep(file, kept-1)
+		return page, a.fresh.check(page)
 	}, nil
 }
 
@@ -311,6 +347,9 @@ func (a *asking) hold(ctx context.Context, c answerClient) (pin crypto.ID, end f
 
 // pinned runs do with an asker whose answers are all about one height.
 func (a *asking) pinned(cmd *cobra.Command, do func(*testnet.Manifest, asker) error) error {
+	if err := a.fresh.begin(cmd); err != nil {
+		return err
+	}
 	root, err := a.root()
 	if err != nil {
 		return err

@@ -12,48 +12,84 @@ import (
 	"mtmledger/ledger/record"
 )
 
-// answersTo checks that an answer, sound by itself, is one to this question: a
-// node may answer another.
+// refusedAnswer is the error for an answer that is sound by itself, but to another question.
+func refusedAnswer(format string, args ...any) error {
+	return withHint(fmt.Errorf("the node's answer is refused: it is to another question: %s", fmt.Sprintf(format, args...)),
+		"another --node: this one lies, or something between")
+}
+
+// answersTo checks that an answer, sound by itself, is one to this question and to
+// nothing else: a node may answer another. A list or a cover may end early.
 func answersTo(q client.AnswerRequest, page *proof.Answered) error {
-	refuse := func(what string) error {
-		return fmt.Errorf("the node's answer is refused: it is to another question: %s", what)
-	}
-	if len(page.Results) < len(q.Questions) || len(page.Entries) != len(q.Entries) && q.Cover == nil {
-		return refuse("something is left out")
-	}
-	for i, asked := range q.Questions {
-		got := page.Results[i].Query // one question has no others before it
-		short := asked.Kind == proof.QueryList && string(got.Hi[:]) < string(asked.Hi[:]) && len(page.Results[i].Rows) > 0
-		if got.Kind != asked.Kind || got.Lo != asked.Lo || got.Hi != asked.Hi && !short {
-			return refuse(got.String())
+	rest := page.Results
+	for i := range q.Questions {
+		n, err := answersOne(&q.Questions[i], rest)
+		if err != nil {
+			return err
 		}
-		if asked.Follow != 0 && !follows(asked, page.Results) {
-			return refuse("rows about the list are left out")
-		}
+		rest = rest[n:]
+	}
+	if len(rest) > 0 {
+		return refusedAnswer("%s, which was not asked", rest[0].Query)
 	}
 	for _, index := range q.Entries {
 		if !slices.ContainsFunc(page.Entries, func(e proof.Entry) bool { return e.Index == index }) {
-			return refuse(fmt.Sprintf("entry %d is left out", index))
+			return refusedAnswer("entry %d is left out", index)
 		}
 	}
-	if c := q.Cover; c != nil && (page.Cover == nil || page.Cover.Stream != c.Stream || page.Cover.First != c.First || page.Cover.Last > c.Last) {
-		return refuse("another cover")
+	c := page.Cover
+	switch {
+	case q.Cover == nil && c != nil:
+		return refusedAnswer("a cover of stream %s", c.Stream)
+	case q.Cover == nil && len(page.Entries) != len(q.Entries):
+		return refusedAnswer("%d entries of the log, %d were asked for", len(page.Entries), len(q.Entries))
+	case q.Cover != nil && c == nil:
+		return refusedAnswer("the cover is left out")
+	case q.Cover != nil && (c.Stream != q.Cover.Stream || c.First != q.Cover.First || c.Last > q.Cover.Last):
+		return refusedAnswer("a cover of numbers %d to %d of stream %s", c.First, c.Last, c.Stream)
 	}
 	return nil
 }
 
-// follows tells whether a list's results are followed by one about each row.
-func follows(q client.Question, results []proof.Result) bool {
-	rows, about := results[0].Rows, results[1:]
-	if len(rows) != len(about) {
-		return false
+// answersOne checks that results begin with those of one question, and counts them: one,
+// and if it asks about the rows of a list too, one about each.
+func answersOne(asked *client.Question, results []proof.Result) (int, error) {
+	if len(results) == 0 {
+		return 0, refusedAnswer("%s is left out", asked.Query)
 	}
-	for i, r := range about {
-		if record.FamilyOf(r.Query.Lo) != q.Follow || record.IDOf(r.Query.Lo) != record.ChildOf(rows[i].Key) {
-			return false
+	got := results[0]
+	short := asked.Kind == proof.QueryList && string(got.Query.Hi[:]) < string(asked.Hi[:]) && len(got.Rows) > 0
+	if got.Query.Kind != asked.Kind || got.Query.Lo != asked.Lo || got.Query.Hi != asked.Hi && !short {
+		return 0, refusedAnswer("%s", got.Query)
+	}
+	if asked.Follow == 0 {
+		return 1, nil
+	}
+	about := results[1:]
+	if len(about) < len(got.Rows) {
+		return 0, refusedAnswer("rows about the list are left out")
+	}
+	for i, row := range got.Rows {
+		if want := asked.About(record.ChildOf(row.Key)); about[i].Query != want {
+			return 0, refusedAnswer("%s, not %s", about[i].Query, want)
 		}
 	}
-	return true
+	return 1 + len(got.Rows), nil
+}
+
+// answersWhole checks that no list of an answer to the question ends early.
+func answersWhole(q client.AnswerRequest, page *proof.Answered) error {
+	i := 0
+	for _, asked := range q.Questions {
+		got := page.Results[i]
+		if got.Query.Hi != asked.Hi {
+			return refusedAnswer("%s, and no further", got.Query)
+		}
+		if i++; asked.Follow != 0 {
+			i += len(got.Rows)
+		}
+	}
+	return nil
 }
 
 // rest returns the question for what a page leaves open.

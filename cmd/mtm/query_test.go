@@ -29,6 +29,13 @@ func TestAnswersTo(t *testing.T) {
 	page := func(q proof.Query, rows []proof.Row, about ...proof.Result) *proof.Answered {
 		return &proof.Answered{Results: append([]proof.Result{{Query: q, Rows: rows}}, about...)}
 	}
+	asked := func(q proof.Query) proof.Result { return proof.Result{Query: q} }
+	deviceLo, deviceHi := record.Range(record.FamilyDevice, device)
+	then := client.AnswerRequest{Questions: []client.Question{{Query: list, Follow: record.FamilyDevice, History: true, At: 7}}}
+	grant := record.GrantRow(device)
+	one := client.AnswerRequest{Questions: []client.Question{{Query: list, Follow: record.FamilyGrant}}}
+	last := client.AnswerRequest{Questions: []client.Question{{Query: proof.AtQuery(record.FamilyDevice, device, 7)}}}
+	two := client.AnswerRequest{Questions: []client.Question{ask.Questions[0], last.Questions[0]}}
 	cover := client.AnswerRequest{Cover: &client.RangeRequest{Stream: crypto.ID{3}, First: 1, Last: 9}}
 	covered := func(stream crypto.ID, first, last uint64) *proof.Answered {
 		return &proof.Answered{Cover: &proof.Cover{Claim: proof.Claim{Stream: stream, First: first, Last: last}}}
@@ -50,6 +57,23 @@ func TestAnswersTo(t *testing.T) {
 		{"nothing", ask, &proof.Answered{}, false},
 		{"nothing about the rows", ask, page(list, rows), false},
 		{"about another row", ask, page(list, rows, about(org)), false},
+		{"about the row and another", ask, page(list, rows, about(device), about(org)), false},
+		{"about the row, as it was", ask, page(list, rows, asked(proof.AtQuery(record.FamilyDevice, device, 3))), false},
+		{"about the row, its history", ask, page(list, rows, asked(proof.ListQuery(deviceLo, deviceHi))), false},
+		{"about the row, without its beginning", ask, page(list, rows, asked(proof.Query{Kind: proof.QueryPredecessor, Lo: record.DeviceRow(device, 4), Hi: deviceHi})), false},
+		{"about the row, another family", ask, page(list, rows, asked(proof.AtQuery(record.FamilyOwner, device, 0))), false},
+		{"about the row then", then, page(list, rows, asked(proof.AtQuery(record.FamilyDevice, device, 7))), true},
+		{"about the row earlier", then, page(list, rows, asked(proof.AtQuery(record.FamilyDevice, device, 6))), false},
+		{"about the row later", then, page(list, rows, about(device)), false},
+		{"the row of a child", one, page(list, rows, asked(proof.RowQuery(grant))), true},
+		{"another row of a child", one, page(list, rows, asked(proof.RowQuery(record.HistoryRow(record.FamilyGrant, device, 1)))), false},
+		{"the row in force", last, page(proof.AtQuery(record.FamilyDevice, device, 7), nil), true},
+		{"the row in force earlier", last, page(proof.AtQuery(record.FamilyDevice, device, 3), nil), false},
+		{"both", two, page(list, rows, about(device), asked(proof.AtQuery(record.FamilyDevice, device, 7))), true},
+		{"the first of both", two, page(list, rows, about(device)), false},
+		{"what was not asked", last, page(proof.AtQuery(record.FamilyDevice, device, 7), nil, about(device)), false},
+		{"a cover that was not asked for", last, &proof.Answered{Results: []proof.Result{asked(last.Questions[0].Query)}, Cover: &proof.Cover{}}, false},
+		{"an entry that was not asked for", last, &proof.Answered{Results: []proof.Result{asked(last.Questions[0].Query)}, Entries: []proof.Entry{{}}}, false},
 		{"the cover", cover, covered(crypto.ID{3}, 1, 9), true},
 		{"the begin of the cover", cover, covered(crypto.ID{3}, 1, 5), true},
 		{"a later part", cover, covered(crypto.ID{3}, 2, 9), false},

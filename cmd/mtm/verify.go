@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -57,38 +56,9 @@ mtm-verify does the same as a small program of its own.`,
 	}
 	jsonFlag(cmd, &asJSON)
 	cmd.Flags().StringVar(&trust, "trust", "", "file with the trust root (required)")
-	cmd.Flags().Uint64Var(&fresh.minHeight, "min-height", 0, "refuse what is as of a lower height")
-	cmd.Flags().DurationVar(&fresh.maxAge, "max-age", 0, "refuse what was signed longer ago, like 24h")
+	fresh.flags(cmd)
 	cmd.Flags().StringVar(&fresh.now, "now", "", "time to which --max-age counts, like 2027-01-01T00:00:00Z (default: this computer's clock)")
 	return cmd
-}
-
-// freshFlags say how recent a proven state must be.
-type freshFlags struct {
-	minHeight uint64
-	maxAge    time.Duration
-	now       string
-}
-
-func (f *freshFlags) demand(cmd *cobra.Command) (proof.Freshness, error) {
-	out := proof.Freshness{}
-	if cmd.Flags().Changed("max-age") {
-		at := time.Now()
-		if f.now != "" {
-			var err error
-			if at, err = time.Parse(time.RFC3339, f.now); err != nil {
-				return out, usagef("--now: want a time like 2027-01-01T00:00:00Z: %w", err)
-			}
-		}
-		if f.maxAge <= 0 {
-			return out, usagef("--max-age must be above 0, like 24h")
-		}
-		out = proof.NotOlder(f.maxAge, at)
-	} else if f.now != "" {
-		return out, usagef("--now goes with --max-age")
-	}
-	out.MinHeight = f.minHeight
-	return out, nil
 }
 
 // verdict is the JSON form of a refusal.

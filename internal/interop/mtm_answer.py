@@ -23,7 +23,7 @@ class Entry:
     parsed: object = None  # a Statement, an Operation, or None for the genesis entry
     time: int = 0
     public: bytes = b""
-    doubtful: bool = False
+    declared: int = 0  # from which height on the key is declared compromised
 
 
 def _query(v):
@@ -135,7 +135,7 @@ def _place(tree, entry):
     if entry.parsed is None:
         return
     message = entry.parsed.message
-    entry.public, entry.doubtful = light.key_row(tree, _signer(entry.parsed), message.kid, entry.height)
+    entry.public, entry.declared = light.key_row(tree, _signer(entry.parsed), message.kid, entry.height)
     demand(message.verify(entry.public), "signature", "not signed by the signer's key")
 
 
@@ -241,7 +241,7 @@ def _entry(e):
     if p is None:
         return result
     result.update(digest=p.message.digest.hex(), signer=id_text(_signer(p)), key_id=p.message.kid.hex(),
-                  key=base64.b64encode(e.public).decode(), doubtful=e.doubtful)
+                  key=base64.b64encode(e.public).decode(), **light.doubt(e.declared, e.height))
     if type(p) is Operation:
         result.update(kind="operation", operation=KINDS[p.kind])
     else:

@@ -64,7 +64,7 @@ def verify(data, trust):
     try:
         tree = merkle.PartialTree(records)
         committed = light.block_row(tree, height, index)
-        public, _ = light.key_row(tree, statement.device, statement.message.kid, height)
+        public, declared = light.key_row(tree, statement.device, statement.message.kid, height)
         owner = _owner(tree, stream, height)
     except (Refused, merkle.Hidden) as e:
         raise ProofRefused("records", str(e)) from None
@@ -84,6 +84,7 @@ def verify(data, trust):
         "device": id_text(statement.device),
         "key_id": statement.message.kid.hex(),
         "key": base64.b64encode(public).decode(),
+        **light.doubt(declared, height),
         "owner": id_text(owner),
         "log_index": index,
         "committed_height": height,

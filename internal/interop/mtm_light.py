@@ -291,7 +291,7 @@ def block_row(tree, height, index):
 
 
 def key_row(tree, principal, kid, height):
-    """Public key, and whether what it signed at the height is doubtful."""
+    """Public key, and from which height on it is declared compromised, 0 if never."""
     row = tree.get(b"\x11" + principal + kid + bytes(8))
     demand(row is not None, "key", "there is no such key")
     public, opens, closes, doubtful = row_value(row, 5)
@@ -300,7 +300,12 @@ def key_row(tree, principal, kid, height):
         uint(n, "a height")
     demand(key_id(public) == kid, "key", "the key has another key id")
     demand(opens <= height and (closes == 0 or height < closes), "key", "not valid at this height")
-    return public, doubtful != 0 and doubtful <= height
+    return public, doubtful
+
+
+def doubt(declared, height):
+    """What a finding says of what was signed at the height by a key that is declared compromised from `declared` on."""
+    return {"doubtful": declared != 0 and declared <= height, **({"doubtful_from": declared} if declared else {})}
 
 
 def time_text(ns):

@@ -56,6 +56,8 @@ def main():
     if args.json:
         print(json.dumps(finding, indent=2, ensure_ascii=False, default=readable))
     else:
+        if finding.get("doubtful"):
+            print("IN DOUBT: the key is declared compromised from height {doubtful_from} on".format(**finding))
         print((WORDS[kind] + "signed by {power_signed} of {power} power. Assuming: {assumption}.").format(**finding))
     return 0
 

@@ -61,6 +61,9 @@ func (e Entry) MarshalJSON() ([]byte, error) {
 	f := Fields{{"kind", e.Kind}, {"log_index", e.Index}, {"committed_height", e.Height}, {"committed_time", e.Time}}
 	if e.sign1 != nil {
 		f = append(f, Fields{{"digest", e.Digest}, {"signer", e.Signer}, {"key_id", e.KeyID}, {"key", e.Key}, {"doubtful", e.Doubtful}}...)
+		if e.DoubtfulFrom != 0 {
+			f = append(f, Field{"doubtful_from", e.DoubtfulFrom})
+		}
 	}
 	switch {
 	case e.Statement != nil:
@@ -179,7 +182,7 @@ func (c *Cover) write(b *strings.Builder) {
 
 func (e *Entry) doubt() string {
 	if e.Doubtful {
-		return ", in doubt: the key is declared compromised"
+		return fmt.Sprintf(", in doubt: the key is declared compromised from height %d on", e.DoubtfulFrom)
 	}
 	return ""
 }

@@ -127,7 +127,7 @@ func (out *Answered) checkEntry(e *Entry) error {
 	if err != nil {
 		return err
 	}
-	e.Key, e.Doubtful = key.Public, key.DoubtfulAt(e.Height)
+	e.Key, e.Doubtful, e.DoubtfulFrom = key.Public, key.DoubtfulAt(e.Height), key.Doubtful
 	if !e.sign1.Verify(key.Public) {
 		return refuse(CheckSignature, "entry %d is not signed by the key of %s", e.Index, e.Signer)
 	}
@@ -168,12 +168,13 @@ type Entry struct {
 	Bytes  []byte
 	Digest HexDigest // of what was signed; zero for the genesis entry
 
-	Signer    crypto.ID // device or actor; zero for the genesis entry
-	KeyID     crypto.KeyID
-	Key       crypto.PublicKey
-	Doubtful  bool // the key was declared compromised from a height at or below Height
-	Statement *ledger.Statement
-	Operation *ledger.Operation
+	Signer       crypto.ID // device or actor; zero for the genesis entry
+	KeyID        crypto.KeyID
+	Key          crypto.PublicKey
+	Doubtful     bool   // the key was declared compromised from a height at or below Height
+	DoubtfulFrom uint64 // from which height on it was declared compromised, also above Height; 0: it was not
+	Statement    *ledger.Statement
+	Operation    *ledger.Operation
 
 	sign1 *crypto.Sign1
 }

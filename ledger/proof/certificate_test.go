@@ -100,6 +100,36 @@ func TestFindingJSON(t *testing.T) {
 	}
 }
 
+// TestFindingInDoubt: a certificate of what a key signed that is declared compromised is
+// sound, and says the doubt in words and as JSON.
+func TestFindingInDoubt(t *testing.T) {
+	for _, tt := range []struct {
+		from     uint64 // declared compromised; the reading is of height 4
+		doubtful bool
+		text     string
+		json     string
+	}{
+		{0, false, "", `"doubtful":false,"owner"`},
+		{3, true, "IN DOUBT     the key is declared compromised from height 3 on: somebody else may have signed this", `"doubtful":true,"doubtful_from":3,`},
+		{4, true, "IN DOUBT     the key is declared compromised from height 4 on", `"doubtful":true,"doubtful_from":4,`},
+		{5, false, "the key is declared compromised from height 5 on, after this", `"doubtful":false,"doubtful_from":5,`},
+	} {
+		f := newFixture(t)
+		doubtKey(f, tt.from)
+		got, err := Verify(f.certificate(17, 19).Encode(), f.root())
+		if err != nil || got.Doubtful != tt.doubtful || got.DoubtfulFrom != tt.from {
+			t.Fatalf("from %d: %+v, %v", tt.from, got, err)
+		}
+		text := got.String()
+		if !strings.Contains(text, tt.text) || strings.HasPrefix(text, "IN DOUBT") != tt.doubtful || strings.Contains(text, "compromised") != (tt.from != 0) {
+			t.Errorf("from %d:\n%s", tt.from, text)
+		}
+		if data := must(json.Marshal(got)); !bytes.Contains(data, []byte(tt.json)) {
+			t.Errorf("from %d: %s", tt.from, data)
+		}
+	}
+}
+
 func TestFindingWithoutClock(t *testing.T) {
 	f := &Finding{Readings: []ProvenValue{{Number: 1, Content: []byte("x")}}}
 	if text := f.String(); !strings.Contains(text, "declared no time  x") {

@@ -33,7 +33,13 @@ type Finding struct {
 	Device    crypto.ID        `json:"device"`
 	KeyID     crypto.KeyID     `json:"key_id"`
 	Key       crypto.PublicKey `json:"key"`
-	Owner     crypto.ID        `json:"owner"` // the organisation that owned the stream at Height
+	// Doubtful: the key was declared compromised from a height at or below Height, so
+	// somebody else may have signed. The certificate is sound all the same.
+	Doubtful bool `json:"doubtful"`
+	// DoubtfulFrom is the height from which on the key was declared compromised, also one
+	// above Height; 0: it was not, as of AsOfHeight.
+	DoubtfulFrom uint64    `json:"doubtful_from,omitempty"`
+	Owner        crypto.ID `json:"owner"` // the organisation that owned the stream at Height
 
 	Index  uint64 `json:"log_index"`
 	Height uint64 `json:"committed_height"`
@@ -110,6 +116,7 @@ func (v *Verifier) finding(c *Certificate, s *ledger.Statement, r *rows, w votes
 		Chain: v.root.Chain, Stream: s.Stream, First: c.Claim.First, Last: c.Claim.Last, Media: s.Media.String(),
 		Statement: StatementFinding{Digest: s.Digest(), First: s.First, Last: s.Last()},
 		Device:    s.Device, KeyID: s.KeyID(), Key: r.key.Public, Owner: r.owner.Organisation,
+		Doubtful: r.key.DoubtfulAt(c.Height), DoubtfulFrom: r.key.Doubtful,
 		Index: c.Index, Height: c.Height, Time: Micros(r.block.Time),
 		AsOfHeight: c.Light.Header.Height - 1, LogSize: c.Size, HeaderTime: Micros(c.Light.Header.Time / 1000),
 		Validators: w.validators, Signed: w.signed, TotalPower: w.total, Power: w.power,
@@ -134,6 +141,9 @@ func (f *Finding) String() string {
 	line := func(label, format string, args ...any) {
 		fmt.Fprintf(&b, "%-12s %s\n", label, fmt.Sprintf(format, args...))
 	}
+	if f.Doubtful {
+		line("IN DOUBT", "the key is declared compromised from height %d on: somebody else may have signed this", f.DoubtfulFrom)
+	}
 	for i, r := range f.Readings {
 		if i == textReadings {
 			line("", "and %d more", len(f.Readings)-i)
@@ -144,6 +154,9 @@ func (f *Finding) String() string {
 	line("media", "%s", f.Media)
 	line("stream", "%s on ledger %s", f.Stream, f.Chain)
 	line("device", "%s, which signed with key %s", f.Device, f.KeyID)
+	if f.DoubtfulFrom != 0 && !f.Doubtful {
+		line("", "the key is declared compromised from height %d on, after this", f.DoubtfulFrom)
+	}
 	line("owner", "organisation %s owned the stream at height %d", f.Owner, f.Height)
 	line("statement", "readings %d to %d, digest %x", f.Statement.First, f.Statement.Last, f.Statement.Digest[:])
 	line("log", "entry %d of %d", f.Index, f.LogSize)

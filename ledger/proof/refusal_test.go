@@ -68,6 +68,11 @@ func setKey(f *fixture, opens, closes uint64) {
 	f.rows[deviceKeyRow(f)] = record.Key{Public: f.device.Public(), Opens: opens, Closes: closes}.Encode()
 }
 
+// doubtKey lets the device's key be declared compromised, in block 5, from a height on.
+func doubtKey(f *fixture, from uint64) {
+	f.rows[deviceKeyRow(f)] = record.Key{Public: f.device.Public(), Opens: 3, Closes: 6, Doubtful: from}.Encode()
+}
+
 var laterSet = []int64{7, 5, 3}
 
 // allVariants are all certificates that tests and vectors make.
@@ -94,6 +99,10 @@ func soundVariants() []variant {
 			f.header.NextValidatorsHash = ValidatorsHash(validators(newSigners("later", laterSet...)))
 		}},
 		{name: "key closed later", why: "the key closed at the height after", world: func(f *fixture) { setKey(f, 4, 5) }},
+		{name: "doubtful", why: "the key is declared compromised from this height on: true, and in doubt", world: func(f *fixture) {
+			doubtKey(f, 4)
+		}},
+		{name: "doubtful later", why: "the key is declared compromised from the next height on", world: func(f *fixture) { doubtKey(f, 5) }},
 		{name: "owner changed later", why: "a later owner is not the owner then", world: func(f *fixture) {
 			f.rows[record.OwnerRow(f.stream, 5)] = record.Owner{Organisation: ledger.OrganisationID(other().Public())}.Encode()
 		}},
