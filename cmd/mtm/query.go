@@ -13,7 +13,6 @@ import (
 	"mtmledger/crypto"
 	"mtmledger/ledger"
 	"mtmledger/ledger/proof"
-	"mtmledger/ledger/record"
 	"mtmledger/testnet"
 )
 
@@ -42,69 +41,6 @@ type asking struct {
 	names func(client.AnswerRequest) (*proof.Answered, error)
 }
 
-// subject is one thing that can be asked about.
-type subject struct {
-	use, short, example string
-	of                  string // flag that names what it belongs to: org, stream, device, id; "" = none
-	at                  bool   // takes --at
-	ask                 func(a *asking, id crypto.ID) client.Question
-}
-
-// children asks for all children of a family, and about each if follow is not 0.
-func children(f, follow record.Family, history bool) func(*asking, crypto.ID) client.Question {
-	return func(a *asking, id crypto.ID) client.Question {
-		return client.Question{Query: proof.ListQuery(record.Range(f, id)), Follow: follow, History: history, At: a.at}
-	}
-}
-
-// every asks for all rows of a family.
-func every(f record.Family) func(*asking, crypto.ID) client.Question {
-	return func(*asking, crypto.ID) client.Question {
-		return client.Question{Query: proof.ListQuery(record.FamilyRange(f))}
-	}
-}
-
-// history asks for all rows of one thing, or with --at for the one in force then.
-func history(f record.Family) func(*asking, crypto.ID) client.Question {
-	return func(a *asking, id crypto.ID) client.Question {
-		if a.at != 0 {
-			return client.Question{Query: proof.AtQuery(f, id, a.at)}
-		}
-		return client.Question{Query: proof.ListQuery(record.Range(f, id))}
-	}
-}
-
-// row asks for one row.
-func row(key func(crypto.ID) [33]byte) func(*asking, crypto.ID) client.Question {
-	return func(_ *asking, id crypto.ID) client.Question { return client.Question{Query: proof.RowQuery(key(id))} }
-}
-
-var subjects = []subject{
-	{"organisations", "All organisations, with their history", "", "", false, every(record.FamilyOrganisation)},
-	{"members", "Who the members are and were", "--at 40", "", true, history(record.FamilyMembers)},
-	{"validators", "Validators with organisation and power, and their history", "", "", false, every(record.FamilyValidator)},
-	{"parameters", "The parameters in force, and their history", "", "", true, history(record.FamilyParameters)},
-	{"devices", "The devices that an organisation has or had", "--org ID", "org", true, children(record.FamilyOrganisationDevice, record.FamilyDevice, true)},
-	{"streams", "The streams that an organisation owns or owned", "--org ID --at 120", "org", true, children(record.FamilyOrganisationStream, 0, false)},
-	{"bridges", "The bridges of an organisation", "--org ID", "org", true, children(record.FamilyOrganisationBridge, record.FamilyBridge, true)},
-	{"keys", "The keys of an organisation, device or bridge, and when they are valid", "--id ID", "id", false, children(record.FamilyKey, 0, false)},
-	{"device", "Who owned a device when", "--device press-3", "device", true, history(record.FamilyDevice)},
-	{"descriptions", "How something was described when", "--id ID", "id", true, history(record.FamilyDescription)},
-	{"owner", "Who owned a stream when", "--stream cpu --at 120", "stream", true, history(record.FamilyOwner)},
-	{"parts", "Whose readings are whose, in a stream sold from now on; no row: all are the owner's", "--stream cpu", "stream", true, history(record.FamilyParts)},
-	{"stream", "A stream's device, mark and number of gaps", "--stream cpu", "stream", false, row(func(id crypto.ID) [33]byte { return record.StreamRow(id) })},
-	{"gaps", "Exactly which numbers below the mark are missing", "--stream cpu", "stream", false, children(record.FamilyGap, 0, false)},
-	{"grants", "All grants that were ever given on a stream", "--stream cpu", "stream", false, children(record.FamilyStreamGrant, record.FamilyGrant, false)},
-	{"granted", "All grants that an organisation or device was ever given", "--id ID", "id", false, children(record.FamilyGranteeGrant, record.FamilyGrant, false)},
-	{"deliveries", "The deliveries of a stream's readings", "--stream cpu", "stream", false, children(record.FamilyStreamDelivery, record.FamilyDelivery, false)},
-	{"inputs", "What a derived stream was computed from", "--stream mean", "stream", false, children(record.FamilyDerived, 0, false)},
-	{"uses", "What was computed from a stream", "--stream cpu", "stream", false, children(record.FamilyUse, 0, false)},
-	{"evidence", "Evidence of two statements for one number", "--device press-3", "device", false, children(record.FamilyEvidence, 0, false)},
-	{"proposals", "Everything that was ever proposed, open and decided", "", "", false, every(record.FamilyProposal)},
-	{"approvals", "Who approved a proposal, with which keys", "--id ID", "id", false, children(record.FamilyApproval, 0, false)},
-	{"proposal", "What a proposal says and what became of it", "--id ID", "id", false, row(func(id crypto.ID) [33]byte { return record.ProposalRow(id) })},
-}
-
 func newQuery() *cobra.Command {
 	cmd := group("query", "Ask a ledger and check the proof of every answer")
 	cmd.Long = `Asks a node, which need not be trusted: only what the trust root proves is printed,
@@ -113,35 +49,7 @@ file, which mtm verify and mtm-verify check offline.`
 	for _, s := range subjects {
 		cmd.AddCommand(newSubject(s))
 	}
-	cmd.AddCommand(newCover(), newEntries(), newLineage())
-	return cmd
-}
-
-func newSubject(s subject) *cobra.Command {
-	a := new(asking)
-	cmd := &cobra.Command{
-		Use: s.use, Short: s.short, Example: "  mtm query " + s.use + " --home ledger " + s.example,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.run(cmd, func(m *testnet.Manifest) (client.AnswerRequest, error) {
-				id, err := a.resolve(m, s.of)
-				return client.AnswerRequest{Questions: []client.Question{s.ask(a, id)}}, err
-			})
-		},
-	}
-	a.flags(cmd)
-	switch s.of {
-	case "org":
-		cmd.Flags().StringVar(&a.of, s.of, "", "name or id of the organisation (required)")
-	case "device":
-		cmd.Flags().StringVar(&a.of, s.of, "", "name in --home or id (required)")
-	case "stream":
-		cmd.Flags().StringVar(&a.of, s.of, "", "name or id of the stream (required)")
-	case "id":
-		cmd.Flags().StringVar(&a.of, s.of, "", "its id (required)")
-	}
-	if s.at {
-		cmd.Flags().Uint64Var(&a.at, "at", 0, "height to ask about (default: now, with the history)")
-	}
+	cmd.AddCommand(newOperationRow(), newCover(), newEntries(), newLineage())
 	return cmd
 }
 
@@ -227,7 +135,7 @@ func (a *asking) resolve(m *testnet.Manifest, flag string) (crypto.ID, error) {
 	case "org":
 		return organisationNamed(m, a.of, a.names)
 	}
-	if m != nil && flag == "device" {
+	if m != nil && (flag == "device" || flag == "id") {
 		if d, err := m.Device(a.of); err == nil {
 			return d.ID, nil
 		}

@@ -100,7 +100,7 @@ func rest(q client.AnswerRequest, page *proof.Answered) (client.AnswerRequest, b
 		q.Cover = &left
 		return q, page.Cover.Last < c.Last
 	}
-	if len(q.Questions) != 1 {
+	if len(q.Questions) == 0 {
 		return q, false
 	}
 	end, next := page.Results[0].Query.Hi, q.Questions[0]
@@ -112,8 +112,16 @@ func rest(q client.AnswerRequest, page *proof.Answered) (client.AnswerRequest, b
 	return q, true
 }
 
-// joined checks that the pages leave no hole.
+// joined checks that the pages leave no hole: the first question may take several, what
+// is asked beside it is answered whole on the first page.
 func joined(q client.AnswerRequest, pages []*proof.Answered) (err error) {
+	if len(q.Questions) > 1 {
+		beside := *pages[0]
+		beside.Results = beside.Results[1:]
+		if err := answersWhole(client.AnswerRequest{Questions: q.Questions[1:]}, &beside); err != nil {
+			return err
+		}
+	}
 	switch {
 	case q.Cover != nil:
 		_, _, err = proof.JoinCovers(q.Cover.Stream, q.Cover.First, q.Cover.Last, pages...)
