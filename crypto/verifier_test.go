@@ -2,7 +2,6 @@ package crypto
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"slices"
 	"sync"
@@ -216,38 +215,6 @@ func TestRandomisersCoverTheBatch(t *testing.T) {
 	}
 }
 
-// The work of naming bad signatures is bounded for every pattern: halving stops
-// at its budget. What a budget amounts to in time: BenchmarkBad.
-func TestNamingIsBounded(t *testing.T) {
-	rng := rand.New(rand.NewPCG(1, 2))
-	b := newTestBatch(newRecent[PublicKey, *keyPoints](keyCacheSize))
-	good := goodCases(256)
-	for _, bad := range []int{1, 2, 3, 5, 9, 17, 64, 128, 255, 256} {
-		cases := slices.Clone(good)
-		for _, i := range rng.Perm(len(cases))[:bad] {
-			damage(&cases[i], bad)
-		}
-		items := make([]Item, len(cases))
-		for i := range cases {
-			items[i] = cases[i].item
-		}
-		verdicts := make([]bool, len(items))
-		b.verify(items, verdicts)
-		for i := range cases {
-			if verdicts[i] != cases[i].want {
-				t.Errorf("%d bad: verdict %d is wrong", bad, i)
-			}
-		}
-		if limit := costHalving * len(items); b.spent > limit || b.spent > b.budget {
-			t.Errorf("%d bad: spent %d, above %d or %d", bad, b.spent, limit, b.budget)
-		}
-		batch := len(items)*costDecode + b.costOf(len(items))
-		if whole := batch + b.spent + costSingle; bad == 1 && whole > 3*batch {
-			t.Errorf("one bad: %d, the batch costs %d", whole, batch)
-		}
-	}
-}
-
 func TestVerifierConcurrently(t *testing.T) {
 	v := NewVerifier(VerifierConfig{Workers: 2, CacheSize: 300})
 	var wg sync.WaitGroup
@@ -377,7 +344,7 @@ func TestWorkersAgree(t *testing.T) {
 		for i := range cases {
 			items[i] = cases[i].item
 		}
-		var spent, seeds []string
+		var work, seeds []string
 		for _, helpers := range []int{0, 1, 2, 6} {
 			cache := newRecent[PublicKey, *keyPoints](keyCacheSize)
 			b := newTestBatch(cache)
@@ -397,10 +364,10 @@ func TestWorkersAgree(t *testing.T) {
 			for i := range b.sigs {
 				z += fmt.Sprint(b.sigs[i].z)
 			}
-			spent, seeds = append(spent, fmt.Sprint(b.spent, b.budget)), append(seeds, z)
+			work, seeds = append(work, fmt.Sprint(b.work, b.limit)), append(seeds, z)
 		}
-		if len(slices.Compact(spent)) > 1 || len(slices.Compact(seeds)) > 1 {
-			t.Errorf("%d signatures: spent %v", n, spent)
+		if len(slices.Compact(work)) > 1 || len(slices.Compact(seeds)) > 1 {
+			t.Errorf("%d signatures: work %v", n, work)
 		}
 	}
 }
