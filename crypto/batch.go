@@ -74,7 +74,6 @@ func newBatch(cache *recent[PublicKey, *keyPoints]) *batch {
 // verify sets the verdict of every item whose verdict isn't true yet.
 func (b *batch) verify(items []Item, verdicts []bool) {
 	b.reset(items, verdicts)
-	defer b.release()
 	b.findKeys()
 	if !b.worthwhile() {
 		b.verifyAllSingly()

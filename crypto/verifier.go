@@ -100,6 +100,7 @@ func (v *Verifier) end(b *batch) {
 }
 
 func (v *Verifier) verify(b *batch, items []Item, verdicts []bool) {
+	defer b.release() // an idle worker keeps nothing of its last caller's
 	if !v.caching {
 		b.verify(items, verdicts)
 		return

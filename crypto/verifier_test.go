@@ -263,6 +263,20 @@ func TestVerifyOnce(t *testing.T) {
 	}
 }
 
+// An idle worker holds nothing of its caller's, whether it verified or recalled.
+func TestVerifierLetsGo(t *testing.T) {
+	v := NewVerifier(VerifierConfig{Workers: 2, CacheSize: 1000})
+	some := benchItems(300, 10)
+	for _, items := range [][]Item{some[:200], some[:200], some, some[:3]} {
+		v.Verify(items)
+		for i, w := range v.idle {
+			if w.batch.items != nil || w.batch.verdicts != nil {
+				t.Errorf("after %d signatures, idle worker %d holds %d", len(items), i, len(w.batch.items))
+			}
+		}
+	}
+}
+
 // Where a message ends and what follows can't be shifted.
 func TestVerifyOnceNames(t *testing.T) {
 	b := newWorker(nil)
