@@ -2,7 +2,6 @@ package crypto
 
 import (
 	"fmt"
-	"os"
 	"slices"
 	"sync"
 	"testing"
@@ -33,59 +32,6 @@ func goodCases(n int) []sigCase {
 		cases[i] = sigCase{fmt.Sprint("good ", i), it, true}
 	}
 	return cases
-}
-
-// Each known signature has the same verdict alone, hidden among good ones, and
-// together with all others. With MTM_EXHAUSTIVE=1 it is hidden in batches of
-// every size to 70 (a minute or two), otherwise in three of them, in turn.
-func TestBatchAgreesWithSingle(t *testing.T) {
-	cases := corpusCases(t)
-	good := goodCases(70)
-	v := NewVerifier(VerifierConfig{Workers: 1})
-	for _, c := range cases {
-		checkBatch(t, "alone", v, []sigCase{c})
-	}
-	checkBatch(t, "all together", v, cases)
-	each := 3
-	switch {
-	case os.Getenv("MTM_EXHAUSTIVE") != "":
-		each = 70
-	case testing.Short():
-		each, cases = 1, every(3, cases) // for emulators
-	}
-	size := 0
-	for i, c := range cases {
-		for range each {
-			size = size%70 + 1
-			batch := slices.Clone(good[:size])
-			batch[i%size] = c
-			checkBatch(t, fmt.Sprint("hidden among ", size), v, batch)
-		}
-	}
-	if len(cases)*each < 70 {
-		t.Errorf("only %d cases: some sizes were not tested", len(cases))
-	}
-}
-
-func every(n int, cases []sigCase) (some []sigCase) {
-	for i := 0; i < len(cases); i += n {
-		some = append(some, cases[i])
-	}
-	return some
-}
-
-// A few of each kind in every size.
-func TestBatchEverySize(t *testing.T) {
-	cases := slices.Concat(rfcCases(t)[:8], matrixCases(t)[:4], cofactorCases(t)[20:24], undecodableCases(t))
-	good := goodCases(70)
-	v := NewVerifier(VerifierConfig{Workers: 1})
-	for size := 1; size <= 70; size++ {
-		for i, c := range cases {
-			batch := slices.Clone(good[:size])
-			batch[(i*7)%size] = c
-			checkBatch(t, fmt.Sprintf("%s among %d", c.name, size), v, batch)
-		}
-	}
 }
 
 func TestVerifierEmpty(t *testing.T) {
