@@ -184,7 +184,7 @@ func (b *batch) decodeFresh(_ *worker, from, to int) {
 // the rule says.
 func (b *batch) decode() {
 	b.work += len(b.sigs) * costDecode
-	b.each(b.worth(len(b.sigs)), len(b.sigs), grain, (*batch).decodeSigs)
+	b.each(b.worth(len(b.sigs), minShare), len(b.sigs), grain, (*batch).decodeSigs)
 	n := 0
 	for i := range b.sigs {
 		if b.sigs[i].item == undecodable {
@@ -272,7 +272,7 @@ func (b *batch) holds(from, to int) bool {
 	b.from, b.to = from, to
 	n := to - from
 	b.sum.Reset(n + 2*min(n, len(b.keys)))
-	workers := b.worth(n)
+	workers := b.worth(n, minShare)
 	for _, w := range b.workers[:workers] {
 		w.beginSums(len(b.keys))
 	}
