@@ -54,7 +54,7 @@ func runEmulated(t *testing.T, emulator, binary, dir, run string) {
 	for try := 1; ; try++ {
 		cmd := exec.CommandContext(t.Context(), args[0], args[1:]...)
 		cmd.Dir = dir
-		cmd.Env = append(os.Environ(), "GODEBUG=asyncpreemptoff=1", "MTM_EXHAUSTIVE=")
+		cmd.Env = append(os.Environ(), "GODEBUG=asyncpreemptoff=1")
 		out, err := cmd.CombinedOutput()
 		passed := strings.Count(string(out), "--- PASS")
 		if err == nil && passed > 0 {

@@ -45,8 +45,8 @@ type batch struct {
 	sum      group.Sum
 
 	doubtful []int32 // signatures left to Verify
-	spent    int     // work on naming bad signatures, in the unit of costOf
-	budget   int     // how much of it there may be
+	work     int     // done for this batch, in the unit of costSingle
+	limit    int     // of work, where halving ends
 }
 
 // decodedSig is a signature ready for the equation.
@@ -74,9 +74,9 @@ func newBatch(cache *recent[PublicKey, *keyPoints]) *batch {
 // verify sets the verdict of every item whose verdict isn't true yet.
 func (b *batch) verify(items []Item, verdicts []bool) {
 	b.reset(items, verdicts)
-	defer b.release()
 	b.findKeys()
-	if b.verifyFew() {
+	if !b.worthwhile() {
+		b.verifyAllSingly()
 		return
 	}
 	b.decodeKeys()
@@ -87,40 +87,26 @@ func (b *batch) verify(items []Item, verdicts []bool) {
 	case b.holds(0, len(b.sigs)):
 		b.accept(0, len(b.sigs))
 	default:
-		b.setBudget()
+		b.setLimit()
 		b.name(0, len(b.sigs))
-		b.each(len(b.workers), len(b.doubtful), 4, (*batch).verifySingly)
+		b.verifyDoubtful()
 	}
 }
 
-// fewSigs is up to how many signatures aren't worth the preparation of a key.
-const fewSigs = 2
-
-// verifyFew verifies a few signatures one by one if a key of them isn't cached,
-// and caches their keys if all are accepted. It reports whether it did.
-func (b *batch) verifyFew() bool {
-	if len(b.sigs) > fewSigs || !slices.Contains(b.keys, nil) {
-		return false
-	}
-	all := true
+// verifyAllSingly leaves all to Verify. If all are accepted their keys are cached: what
+// signed once will sign again.
+func (b *batch) verifyAllSingly() {
+	b.doubt(0, len(b.sigs))
+	b.verifyDoubtful()
 	for i := range b.sigs {
-		all = b.verifyOne(i) && all
+		if !b.verdicts[b.sigs[i].item] {
+			return
+		}
 	}
-	if all {
-		b.decodeKeys()
-	}
-	return true
+	b.decodeKeys()
 }
 
-// verifyOne leaves signature i to Verify.
-func (b *batch) verifyOne(i int) bool {
-	item := b.sigs[i].item
-	it := &b.items[item]
-	b.verdicts[item] = Verify(it.Key, it.Message, it.Signature)
-	return b.verdicts[item]
-}
-
-// release drops what belongs to the caller; spent stays to be looked at.
+// release drops what belongs to the caller.
 func (b *batch) release() { b.items, b.verdicts = nil, nil }
 
 func (b *batch) reset(items []Item, verdicts []bool) {
@@ -129,7 +115,7 @@ func (b *batch) reset(items []Item, verdicts []bool) {
 	clear(b.keys)
 	b.keys = b.keys[:0]
 	clear(b.keyIndex)
-	b.fresh, b.doubtful, b.spent, b.budget = b.fresh[:0], b.doubtful[:0], 0, 0
+	b.fresh, b.doubtful, b.work, b.limit = b.fresh[:0], b.doubtful[:0], 0, 0
 }
 
 // findKeys gathers the signatures without a verdict, their distinct keys, and the
@@ -152,8 +138,11 @@ func (b *batch) findKeys() {
 	}
 	b.keyCache.with(func() {
 		for i := range b.pubs {
-			k, _ := b.keyCache.get(b.pubs[i])
+			k, ok := b.keyCache.get(b.pubs[i])
 			b.keys = append(b.keys, k)
+			if !ok {
+				b.fresh = append(b.fresh, int32(i))
+			}
 		}
 	})
 }
@@ -171,14 +160,10 @@ func (b *batch) indexOf(key *PublicKey) int32 {
 // decodeKeys decompresses the keys that were not cached, and caches them. What is
 // no point stays nil.
 func (b *batch) decodeKeys() {
-	for i, k := range b.keys {
-		if k == nil {
-			b.fresh = append(b.fresh, int32(i))
-		}
-	}
 	if len(b.fresh) == 0 {
 		return
 	}
+	b.work += len(b.fresh) * costKey
 	b.each(len(b.workers), len(b.fresh), 4, (*batch).decodeFresh)
 	b.keyCache.with(func() {
 		for _, i := range b.fresh {
@@ -198,7 +183,8 @@ func (b *batch) decodeFresh(_ *worker, from, to int) {
 // decode decodes the signatures. If one can't be decoded its verdict stays false, as
 // the rule says.
 func (b *batch) decode() {
-	b.each(b.worth(len(b.sigs)), len(b.sigs), grain, (*batch).decodeSigs)
+	b.work += len(b.sigs) * costDecode
+	b.each(b.worth(len(b.sigs), minShare), len(b.sigs), grain, (*batch).decodeSigs)
 	n := 0
 	for i := range b.sigs {
 		if b.sigs[i].item == undecodable {
@@ -286,7 +272,7 @@ func (b *batch) holds(from, to int) bool {
 	b.from, b.to = from, to
 	n := to - from
 	b.sum.Reset(n + 2*min(n, len(b.keys)))
-	workers := b.worth(n)
+	workers := b.worth(n, minShare)
 	for _, w := range b.workers[:workers] {
 		w.beginSums(len(b.keys))
 	}
@@ -294,6 +280,7 @@ func (b *batch) holds(from, to int) bool {
 	b.drawn = true
 	b.gatherSums(b.workers[:workers])
 	b.sum.Truncate(n + 2*len(b.touched))
+	b.work += group.Cost(n + 2*len(b.touched))
 	b.each(workers, len(b.touched), keyGrain, (*batch).reduceKeys)
 	b.each(workers, b.sum.Split(workers), 1, (*batch).addUp)
 	return b.sum.IsSmall()

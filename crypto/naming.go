@@ -1,5 +1,7 @@
 package crypto
 
+import "mtmledger/crypto/internal/group"
+
 func (b *batch) accept(from, to int) {
 	for i := from; i < to; i++ {
 		b.verdicts[b.sigs[i].item] = true
@@ -8,14 +10,11 @@ func (b *batch) accept(from, to int) {
 
 // name finds the bad signatures in sigs[from:to] by halving: if the equation over
 // the left half holds, a bad one is in the right. Every refusal is decided by
-// Verify alone, and when the work spent on halving reaches its budget, all that is
-// left goes to Verify.
+// Verify alone, and when the work reaches its limit, all that is left goes to Verify.
 func (b *batch) name(from, to int) {
 	mid := (from + to) / 2
 	if mid == from || !b.affordable(mid-from) {
-		for i := from; i < to; i++ {
-			b.doubtful = append(b.doubtful, int32(i))
-		}
+		b.doubt(from, to)
 		return
 	}
 	if b.tryRange(from, mid) {
@@ -29,51 +28,66 @@ func (b *batch) name(from, to int) {
 	}
 }
 
-func (b *batch) affordable(n int) bool { return b.spent+b.costOf(n) <= b.budget }
-
 // tryRange accepts sigs[from:to] if the equation over them holds, and does nothing
 // if that is too much work.
 func (b *batch) tryRange(from, to int) bool {
-	if !b.affordable(to - from) {
-		return false
-	}
-	b.spent += b.costOf(to - from)
-	if !b.holds(from, to) {
+	if !b.affordable(to-from) || !b.holds(from, to) {
 		return false
 	}
 	b.accept(from, to)
 	return true
 }
 
-func (b *batch) verifySingly(_ *worker, from, to int) {
-	for _, i := range b.doubtful[from:to] {
-		b.verifyOne(int(i))
+// doubt leaves sigs[from:to] to Verify.
+func (b *batch) doubt(from, to int) {
+	for i := from; i < to; i++ {
+		b.doubtful = append(b.doubtful, int32(i))
 	}
 }
 
-// Costs, in a unit that is about a microsecond where they were measured. They bound
-// work and not time, so that the same input takes the same way on every machine;
-// only their ratios matter.
+func (b *batch) verifyDoubtful() {
+	b.work += len(b.doubtful) * costSingle
+	b.each(len(b.workers), len(b.doubtful), 4, (*batch).verifySingly)
+}
+
+func (b *batch) verifySingly(_ *worker, from, to int) {
+	for _, i := range b.doubtful[from:to] {
+		item := b.sigs[i].item
+		it := &b.items[item]
+		b.verdicts[item] = Verify(it.Key, it.Message, it.Signature)
+	}
+}
+
+// Costs, counted by hand in multiplications of field elements, of which a squaring
+// takes four fifths. They bound work and not time, so that the same input takes the
+// same way on every machine.
 const (
-	costSingle  = 43 // Verify
-	costDecode  = 5  // a signature
-	costKey     = 18 // a public key that was not cached
-	costHalving = 20 // the most that may be spent on halving, for each signature
+	costDecompress = 225  // a square root: 252 squarings and 22 multiplications
+	costSingle     = 2700 // Verify: 2 square roots, 253 doublings of 6.2, a table of 73, 42 + 28 additions of 8 and 7, and 65 for hashing and the end
+	costDecode     = costDecompress + 65
+	costKey        = costDecompress + 128*31/5 + 222 // doublings of 6.2, an inversion and 10 more
+	costHalving    = 1250                            // the most that may be spent on halving, for each signature
 )
 
 // costOf is what holds costs for n signatures, at most.
-func (b *batch) costOf(n int) int {
-	points := n + 2*min(n, len(b.keys))
-	if points < 80 {
-		return 15 + 4*points
-	}
-	return 130 + 5*points/2
+func (b *batch) costOf(n int) int { return group.Cost(n + 2*min(n, len(b.keys))) }
+
+// allowance is what a batch of n signatures, and naming the bad ones among them, may
+// cost before Verify decides on what is left: then the whole stays below 9/5 of what
+// Verify costs for all.
+func allowance(n int) int { return n * costSingle * 4 / 5 }
+
+// worthwhile reports whether the batch as gathered keeps to its allowance: it may not
+// if there are few signatures, or if most are by keys that are not cached.
+func (b *batch) worthwhile() bool {
+	n := len(b.sigs)
+	return n*costDecode+len(b.fresh)*costKey+b.costOf(n) <= allowance(n)
 }
 
-// setBudget leaves for halving what keeps the whole, with all signatures verified
-// one by one in the end, below twice that.
-func (b *batch) setBudget() {
+// setLimit sets the work at which halving ends.
+func (b *batch) setLimit() {
 	n := len(b.sigs)
-	rest := n*costSingle*8/10 - n*costDecode - len(b.fresh)*costKey - b.costOf(n)
-	b.spent, b.budget = 0, min(rest, n*costHalving)
+	b.limit = min(allowance(n), b.work+n*costHalving)
 }
+
+func (b *batch) affordable(n int) bool { return b.work+b.costOf(n) <= b.limit }

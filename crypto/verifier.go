@@ -6,8 +6,12 @@ import (
 	"sync"
 )
 
-// minShare is the least number of signatures that is worth another worker.
-const minShare = 64
+// minShare is the least number of signatures that is worth another worker, and
+// minNames of those that only need to be named in the cache.
+const (
+	minShare = 32
+	minNames = 256
+)
 
 // Item is one signature to verify. Message is neither changed nor kept.
 type Item struct {
@@ -91,6 +95,7 @@ func (v *Verifier) begin(items int) *batch {
 
 // end gives the workers back; the same will lead next, whose memory is warm.
 func (v *Verifier) end(b *batch) {
+	b.dismiss()
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.idle = append(v.idle, b.workers[1:]...)
@@ -100,6 +105,7 @@ func (v *Verifier) end(b *batch) {
 }
 
 func (v *Verifier) verify(b *batch, items []Item, verdicts []bool) {
+	defer b.release() // an idle worker keeps nothing of its last caller's
 	if !v.caching {
 		b.verify(items, verdicts)
 		return
@@ -115,7 +121,7 @@ func (v *Verifier) verify(b *batch, items []Item, verdicts []bool) {
 // nameAll names signatures in the cache of accepted ones, until its next call.
 func (b *batch) nameAll(items []Item) [][32]byte {
 	b.items, b.names = items, slices.Grow(b.names[:0], len(items))[:len(items)]
-	b.each(b.worth(len(items)), len(items), grain, (*batch).nameSome)
+	b.each(b.worth(len(items), minNames), len(items), grain, (*batch).nameSome)
 	return b.names
 }
 

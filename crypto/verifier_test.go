@@ -2,8 +2,6 @@ package crypto
 
 import (
 	"fmt"
-	"math/rand/v2"
-	"os"
 	"slices"
 	"sync"
 	"testing"
@@ -34,59 +32,6 @@ func goodCases(n int) []sigCase {
 		cases[i] = sigCase{fmt.Sprint("good ", i), it, true}
 	}
 	return cases
-}
-
-// Each known signature has the same verdict alone, hidden among good ones, and
-// together with all others. With MTM_EXHAUSTIVE=1 it is hidden in batches of
-// every size to 70 (a minute or two), otherwise in three of them, in turn.
-func TestBatchAgreesWithSingle(t *testing.T) {
-	cases := corpusCases(t)
-	good := goodCases(70)
-	v := NewVerifier(VerifierConfig{Workers: 1})
-	for _, c := range cases {
-		checkBatch(t, "alone", v, []sigCase{c})
-	}
-	checkBatch(t, "all together", v, cases)
-	each := 3
-	switch {
-	case os.Getenv("MTM_EXHAUSTIVE") != "":
-		each = 70
-	case testing.Short():
-		each, cases = 1, every(3, cases) // for emulators
-	}
-	size := 0
-	for i, c := range cases {
-		for range each {
-			size = size%70 + 1
-			batch := slices.Clone(good[:size])
-			batch[i%size] = c
-			checkBatch(t, fmt.Sprint("hidden among ", size), v, batch)
-		}
-	}
-	if len(cases)*each < 70 {
-		t.Errorf("only %d cases: some sizes were not tested", len(cases))
-	}
-}
-
-func every(n int, cases []sigCase) (some []sigCase) {
-	for i := 0; i < len(cases); i += n {
-		some = append(some, cases[i])
-	}
-	return some
-}
-
-// A few of each kind in every size.
-func TestBatchEverySize(t *testing.T) {
-	cases := slices.Concat(rfcCases(t)[:8], matrixCases(t)[:4], cofactorCases(t)[20:24], undecodableCases(t))
-	good := goodCases(70)
-	v := NewVerifier(VerifierConfig{Workers: 1})
-	for size := 1; size <= 70; size++ {
-		for i, c := range cases {
-			batch := slices.Clone(good[:size])
-			batch[(i*7)%size] = c
-			checkBatch(t, fmt.Sprintf("%s among %d", c.name, size), v, batch)
-		}
-	}
 }
 
 func TestVerifierEmpty(t *testing.T) {
@@ -216,38 +161,6 @@ func TestRandomisersCoverTheBatch(t *testing.T) {
 	}
 }
 
-// The work of naming bad signatures is bounded for every pattern: halving stops
-// at its budget. What a budget amounts to in time: BenchmarkBad.
-func TestNamingIsBounded(t *testing.T) {
-	rng := rand.New(rand.NewPCG(1, 2))
-	b := newTestBatch(newRecent[PublicKey, *keyPoints](keyCacheSize))
-	good := goodCases(256)
-	for _, bad := range []int{1, 2, 3, 5, 9, 17, 64, 128, 255, 256} {
-		cases := slices.Clone(good)
-		for _, i := range rng.Perm(len(cases))[:bad] {
-			damage(&cases[i], bad)
-		}
-		items := make([]Item, len(cases))
-		for i := range cases {
-			items[i] = cases[i].item
-		}
-		verdicts := make([]bool, len(items))
-		b.verify(items, verdicts)
-		for i := range cases {
-			if verdicts[i] != cases[i].want {
-				t.Errorf("%d bad: verdict %d is wrong", bad, i)
-			}
-		}
-		if limit := costHalving * len(items); b.spent > limit || b.spent > b.budget {
-			t.Errorf("%d bad: spent %d, above %d or %d", bad, b.spent, limit, b.budget)
-		}
-		batch := len(items)*costDecode + b.costOf(len(items))
-		if whole := batch + b.spent + costSingle; bad == 1 && whole > 3*batch {
-			t.Errorf("one bad: %d, the batch costs %d", whole, batch)
-		}
-	}
-}
-
 func TestVerifierConcurrently(t *testing.T) {
 	v := NewVerifier(VerifierConfig{Workers: 2, CacheSize: 300})
 	var wg sync.WaitGroup
@@ -293,6 +206,20 @@ func TestVerifyOnce(t *testing.T) {
 	v.Close()
 	if known := v.recall(names, make([]bool, len(names))); known != 0 {
 		t.Errorf("%d are remembered after Close", known)
+	}
+}
+
+// An idle worker holds nothing of its caller's, whether it verified or recalled.
+func TestVerifierLetsGo(t *testing.T) {
+	v := NewVerifier(VerifierConfig{Workers: 2, CacheSize: 1000})
+	some := benchItems(300, 10)
+	for _, items := range [][]Item{some[:200], some[:200], some, some[:3]} {
+		v.Verify(items)
+		for i, w := range v.idle {
+			if w.batch.items != nil || w.batch.verdicts != nil {
+				t.Errorf("after %d signatures, idle worker %d holds %d", len(items), i, len(w.batch.items))
+			}
+		}
 	}
 }
 
@@ -377,7 +304,7 @@ func TestWorkersAgree(t *testing.T) {
 		for i := range cases {
 			items[i] = cases[i].item
 		}
-		var spent, seeds []string
+		var work, seeds []string
 		for _, helpers := range []int{0, 1, 2, 6} {
 			cache := newRecent[PublicKey, *keyPoints](keyCacheSize)
 			b := newTestBatch(cache)
@@ -397,10 +324,10 @@ func TestWorkersAgree(t *testing.T) {
 			for i := range b.sigs {
 				z += fmt.Sprint(b.sigs[i].z)
 			}
-			spent, seeds = append(spent, fmt.Sprint(b.spent, b.budget)), append(seeds, z)
+			work, seeds = append(work, fmt.Sprint(b.work, b.limit)), append(seeds, z)
 		}
-		if len(slices.Compact(spent)) > 1 || len(slices.Compact(seeds)) > 1 {
-			t.Errorf("%d signatures: spent %v", n, spent)
+		if len(slices.Compact(work)) > 1 || len(slices.Compact(seeds)) > 1 {
+			t.Errorf("%d signatures: work %v", n, work)
 		}
 	}
 }

@@ -263,10 +263,28 @@ func encodeStep(h *types.Header, c *types.Commit, set, next []proof.Validator) (
 	if err != nil {
 		return nil, fmt.Errorf("node: votes for header %d: %w", h.Height, err)
 	}
+	return keptStep{header, commit, set, next}.encode(), nil
+}
+
+// keptStep is a change of the validator set as it is kept.
+type keptStep struct {
+	header, commit []byte
+	set, next      []proof.Validator
+}
+
+func (s keptStep) encode() []byte {
 	b := dcbor.AppendArray(nil, 4)
-	b = dcbor.AppendBytes(b, header)
-	b = dcbor.AppendBytes(b, commit)
-	return appendSet(appendSet(b, set), next), nil
+	b = dcbor.AppendBytes(b, s.header)
+	b = dcbor.AppendBytes(b, s.commit)
+	return appendSet(appendSet(b, s.set), s.next)
+}
+
+func readStep(b []byte) (s keptStep, err error) {
+	r := dcbor.NewReader(b)
+	r.ExpectArray(4)
+	s.header, s.commit = r.Bytes(len(b)), r.Bytes(len(b))
+	s.set, s.next = readSet(r), readSet(r)
+	return s, r.Done()
 }
 
 func appendSet(b []byte, set []proof.Validator) []byte {
@@ -279,7 +297,11 @@ func appendSet(b []byte, set []proof.Validator) []byte {
 }
 
 func readSet(r *dcbor.Reader) (set []proof.Validator) {
-	for range r.Array(2*proof.MaxValidators) / 2 {
+	n := r.Array(2 * proof.MaxValidators)
+	if n%2 != 0 {
+		r.Fail(dcbor.ErrLength)
+	}
+	for range n / 2 {
 		var v proof.Validator
 		r.Fixed(v.Key[:])
 		v.Power = r.Int()
@@ -289,16 +311,13 @@ func readSet(r *dcbor.Reader) (set []proof.Validator) {
 }
 
 func decodeStep(b []byte) (s proof.PathStep, err error) {
-	r := dcbor.NewReader(b)
-	r.ExpectArray(4)
-	header, commit := r.Bytes(len(b)), r.Bytes(len(b))
-	set, next := readSet(r), readSet(r)
-	if err := r.Done(); err != nil {
+	kept, err := readStep(b)
+	if err != nil {
 		return s, err
 	}
 	var hp cmtproto.Header
 	var cp cmtproto.Commit
-	if err := errors.Join(hp.Unmarshal(header), cp.Unmarshal(commit)); err != nil {
+	if err := errors.Join(hp.Unmarshal(kept.header), cp.Unmarshal(kept.commit)); err != nil {
 		return s, err
 	}
 	h, err := types.HeaderFromProto(&hp)
@@ -309,11 +328,11 @@ func decodeStep(b []byte) (s proof.PathStep, err error) {
 	if err != nil {
 		return s, err
 	}
-	s.Validators = next
+	s.Validators = kept.next
 	s.Light.Commit = commitOf(c)
 	if s.Light.Header, err = headerOf(&h); err != nil {
 		return s, err
 	}
-	s.Light.Commit.Signatures, err = proof.SelectSignatures(set, s.Light.Commit.Signatures)
+	s.Light.Commit.Signatures, err = proof.SelectSignatures(kept.set, s.Light.Commit.Signatures)
 	return s, err
 }

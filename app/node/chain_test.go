@@ -72,7 +72,7 @@ func (f *fakeChain) Lights(each func(uint64, []byte) error) error {
 	return nil
 }
 
-func newFakeChain(t *testing.T, heights int64) *fakeChain {
+func newFakeChain(t testing.TB, heights int64) *fakeChain {
 	t.Helper()
 	f := &fakeChain{base: 1, metas: map[int64]*types.BlockMeta{}, commits: map[int64]*types.Commit{}, lights: map[uint64][]byte{}}
 	for i := range 6 {
@@ -91,7 +91,7 @@ func hashOf(h int64, name string) []byte {
 }
 
 // add makes a header and votes for it; the first validator is absent.
-func (f *fakeChain) add(t *testing.T, h int64) {
+func (f *fakeChain) add(t testing.TB, h int64) {
 	t.Helper()
 	set, _ := f.LoadValidators(h)
 	next, _ := f.LoadValidators(h + 1)
@@ -120,7 +120,7 @@ func (f *fakeChain) add(t *testing.T, h int64) {
 	f.commits[h] = commit
 }
 
-func (f *fakeChain) vote(t *testing.T, header types.Header, id types.BlockID, v *types.Validator) types.CommitSig {
+func (f *fakeChain) vote(t testing.TB, header types.Header, id types.BlockID, v *types.Validator) types.CommitSig {
 	t.Helper()
 	vote := &cmtproto.Vote{
 		Type: cmtproto.PrecommitType, Height: header.Height, Round: 1, BlockID: id.ToProto(),

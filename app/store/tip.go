@@ -129,7 +129,10 @@ func decodeUndo(b []byte) (undo, error) {
 	r.ExpectArray(2)
 	u.before = readTip(r)
 	n := r.Array(len(b))
-	for i := 0; i+1 < n && r.Err() == nil; i += 2 {
+	if n%2 != 0 {
+		r.Fail(dcbor.ErrLength)
+	}
+	for i := 0; i < n && r.Err() == nil; i += 2 {
 		var c merkle.Change
 		r.Fixed(c.Key[:])
 		if !r.Null() {

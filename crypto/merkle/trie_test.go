@@ -8,6 +8,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -403,6 +404,18 @@ func FuzzDecodeNode(f *testing.F) {
 		n, err := DecodeNode(b)
 		if err == nil && !bytes.Equal(EncodeNode(n), b) {
 			t.Fatalf("%x re-encodes as %x", b, EncodeNode(n))
+		}
+	})
+}
+
+// FuzzHashText: a text that is read as a hash is the only one of it.
+func FuzzHashText(f *testing.F) {
+	f.Add(EmptyRoot.String())
+	f.Add(strings.ToUpper(EmptyRoot.String()))
+	f.Fuzz(func(t *testing.T, text string) {
+		var h Hash
+		if err := h.UnmarshalText([]byte(text)); err == nil && h.String() != text {
+			t.Fatalf("%q is written as %s", text, h)
 		}
 	})
 }
