@@ -66,6 +66,22 @@ func TestPutMovesNothing(t *testing.T) {
 	}
 }
 
+// TestGapsOfABlock: what is kept of gaps that a block opened and filled are those that are
+// still open, so that looking for one does not pass the others.
+func TestGapsOfABlock(t *testing.T) {
+	v := NewView(none{}, 1)
+	id, s := crypto.ID{1}, new(stream)
+	for i := range uint64(1_000) {
+		v.admit(id, s, 2*i+2, 2*i+2, 1_024)
+	}
+	for i := range uint64(999) {
+		v.admit(id, s, 2*i+3, 2*i+3, 1_024)
+	}
+	if s.Gaps != 1 || !slices.Equal(s.gaps.open, []gap{{1, 1}}) || len(s.gaps.gone) != 0 {
+		t.Errorf("%d gaps, kept: %v and %d rows", s.Gaps, s.gaps.open, len(s.gaps.gone))
+	}
+}
+
 // none is a reader without records.
 type none struct{}
 

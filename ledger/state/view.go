@@ -64,6 +64,7 @@ type group [17]byte
 type stream struct {
 	record.StreamHead
 	changed bool
+	gaps    gaps
 }
 
 // NewView returns a view of the committed records in base, whose log holds logSize entries.
@@ -100,7 +101,8 @@ func (v *View) Get(k merkle.Key) ([]byte, error) {
 }
 
 // Predecessor implements Reader. It is fast when lo and k share family and id, as in every
-// rule; otherwise it looks at all changed rows.
+// rule; otherwise it looks at all changed rows. It passes the deleted ones one by one: of
+// what a rule asks for here none is ever deleted (open gaps are, see gapBelow).
 func (v *View) Predecessor(lo, k merkle.Key) (merkle.Key, []byte, error) {
 	top, changed := v.lastChanged(lo, k)
 	bk, bv, err := v.basePredecessor(lo, k)
