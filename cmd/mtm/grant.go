@@ -112,7 +112,8 @@ func newDeliverySign() *cobra.Command {
 		Use: "sign", Short: "Sign the receipt of readings",
 		Long: `Signs that the readings were received under a grant, as its grantee. The receipt names
 the statements that hold the readings by a digest; they are taken from the node and
-checked against the trust root first.`,
+checked against the trust root first. All of the readings must be there: where numbers are
+missing, sign one receipt for what is before them and one for what is after.`,
 		Example: `  mtm delivery sign --home ledger --grant GRANT --first 1 --last 100
   mtm delivery sign --home ledger --grant GRANT --first 1 --last 100 --as press-3`,
 	}

@@ -19,7 +19,7 @@ func (v *View) checkInputs(b Block, s *ledger.Statement) ledger.Code {
 		switch {
 		case head == nil:
 			return ledger.CodeUnknownStream
-		case in.Last > head.Mark:
+		case !v.holds(in.Stream, head, in.First, in.Last):
 			return ledger.CodeOutOfRange
 		}
 		if all, _ := v.parts(in.Stream, b.Height).Held(device.Organisation, in.First, in.Last); all {

@@ -107,3 +107,8 @@ func (v *View) closeGap(id crypto.ID, s *stream, g gap) {
 	}
 	s.gaps.gone[g.first] = g.first - 1
 }
+
+// holds tells whether the numbers first to last of a stream, which exists, are all used.
+func (v *View) holds(id crypto.ID, s *stream, first, last uint64) bool {
+	return last <= s.Mark && v.gapBelow(id, s, last).last < first
+}

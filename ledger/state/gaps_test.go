@@ -8,6 +8,7 @@ import (
 	"mtmledger/crypto/merkle"
 	"mtmledger/internal/simtest"
 	"mtmledger/ledger"
+	"mtmledger/ledger/record"
 	"mtmledger/ledger/state"
 )
 
@@ -111,5 +112,62 @@ func TestFilledGapsCostNothing(t *testing.T) {
 			uses = append(uses, derived(c, i+1))
 		}
 		probes("derivations", ledger.CodeOK, 310, uses...) // the device's row too
+	}
+}
+
+// TestGaps compares codes and gap rows with those of a naive stream, over blocks that open,
+// cut and fill gaps, and derive from what may be one.
+func TestGaps(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 4))
+	const most = 30
+	c := simtest.New(t, simtest.Config{Devices: 1, Streams: 2, Verify: allValid, Parameters: ledger.GenesisParameters{OpenGaps: most}})
+	s, other := c.Streams[0], c.Streams[1]
+	want, next := naiveStream{used: make(map[uint64]bool)}, uint64(1)
+	seen := make(map[ledger.Code]int)
+	for range 40 {
+		var raws [][]byte
+		var codes []ledger.Code
+		for range 60 {
+			first := 1 + rng.Uint64N(min(want.mark(), 500)+10)
+			last := first + rng.Uint64N(4)
+			if rng.IntN(3) > 0 {
+				raws = append(raws, s.At(first, int(last-first+1)))
+				codes = append(codes, want.take(first, last, most))
+				continue
+			}
+			raws = append(raws, c.SignStatement(s.Device.Key, ledger.Statement{Device: s.Device.ID, Stream: other.ID, First: next,
+				Readings: make([]ledger.Reading, 1), Inputs: []ledger.Input{inputOf(s, first, last)}}))
+			code := ledger.CodeOutOfRange
+			if want.holds(first, last) {
+				code = ledger.CodeOK
+				next++
+			}
+			codes = append(codes, code)
+		}
+		if got := c.Block(c.Batch(raws...)).Results[0].Codes; !slices.Equal(got, codes) {
+			t.Fatalf("height %d: %v, want %v", c.Height, got, codes)
+		}
+		for _, code := range codes {
+			seen[code]++
+		}
+		var rows [][2]uint64
+		for _, k := range c.Store.Keys() {
+			if record.FamilyOf(k) == record.FamilyGap {
+				value, _ := c.Store.Get(k)
+				gap, err := record.ParseGap(value)
+				if err != nil {
+					t.Fatal(err)
+				}
+				rows = append(rows, [2]uint64{record.NumberOf(k), gap.Last})
+			}
+		}
+		if !slices.Equal(rows, want.gaps()) {
+			t.Fatalf("height %d: gaps %v, want %v", c.Height, rows, want.gaps())
+		}
+	}
+	for _, code := range []ledger.Code{ledger.CodeOK, ledger.CodeUsed, ledger.CodeTooManyGaps, ledger.CodeOutOfRange} {
+		if seen[code] < 20 {
+			t.Errorf("%v was given %d times", code, seen[code])
+		}
 	}
 }

@@ -216,7 +216,7 @@ func (n *naive) deliver(a act, b ledger.Deliver) ledger.Code {
 		return ledger.CodeGrantRevoked
 	case n.time < g.From || g.Until != 0 && n.time >= g.Until:
 		return ledger.CodeGrantExpired
-	case b.First < g.First || b.Last > g.end() || b.Last > n.streams[g.Stream].mark():
+	case b.First < g.First || b.Last > g.end() || !n.streams[g.Stream].holds(b.First, b.Last):
 		return ledger.CodeOutOfRange
 	}
 	n.deliveries = append(n.deliveries, naiveDelivery{a.made, record.Delivery{
