@@ -50,7 +50,7 @@ type View struct {
 	sales []sale   // of the current block, in order
 	held  holdings // of the current block
 
-	granted map[merkle.Key][]record.Grant // by AccessRow, see grantsOf; nil: none read
+	granted map[merkle.Key][]granted // by AccessRow, see grantsOf
 
 	quotas   *Quota             // what the block used so far; nil: nothing
 	limits   *record.Parameters // in force at limitsAt; nil: not read yet
@@ -74,6 +74,7 @@ func NewView(base Reader, logSize uint64) *View {
 		rows:    make(map[merkle.Key][]byte),
 		groups:  make(map[group]*keyList),
 		streams: make(map[crypto.ID]*stream),
+		granted: make(map[merkle.Key][]granted),
 		size:    logSize,
 		first:   logSize,
 	}
