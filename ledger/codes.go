@@ -107,7 +107,7 @@ var codes = [...]codeInfo{
 	CodeNoGrant:             {"no_grant", "no grant gives the actor this right; ask the stream's owner for one", true},
 	CodeGrantExpired:        {"grant_expired", "the grant is not in force at the block's time; ask the owner for another", false},
 	CodeGrantRevoked:        {"grant_revoked", "the owner revoked the grant; ask for another", false},
-	CodeOutOfRange:          {"out_of_range", "these readings are not within the grant, or not committed yet; name others", true},
+	CodeOutOfRange:          {"out_of_range", "these readings are not within the grant, or not all of them are committed; name others, or wait for the missing ones", true},
 	CodeProposalClosed:      {"proposal_closed", "the proposal was applied or has expired; propose again if it is still wanted", false},
 	CodeAlreadyApproved:     {"already_approved", "this key has approved the proposal already; nothing to do", false},
 	CodeClosed:              {"closed", "the stream is closed for good; open another", false},

@@ -34,9 +34,13 @@ const (
 	MaxDescription = 4_096
 	// MaxPurpose is the greatest size of a grant's purpose in bytes.
 	MaxPurpose = 256
-	// MaxGrants is how many grants in force one principal may have on one stream:
-	// a derived statement is checked against all of them.
+	// MaxGrants is how many grants that may still count one organisation may have
+	// given one principal on one stream.
 	MaxGrants = 8
+	// MaxAccess is how many such grants one principal may have on one stream, whoever
+	// gave them: a derived statement is checked against all of them. They are of several
+	// organisations where the stream was sold.
+	MaxAccess = 64
 	// MaxParts is into how many parts of different owners sales "from now on" may divide
 	// a stream.
 	MaxParts = 64

@@ -34,7 +34,10 @@ func newGrantGive() *cobra.Command {
 		Long: `Permits an organisation or a device to use readings that belong to the organisation
 that signs. Of a stream that was sold from now on, the seller grants the readings from
 before the sale and the buyer those after it, each with --first and --last within its
-own part (mtm query parts).`,
+own part (mtm query parts).
+
+An organisation may give the same one at most 8 grants on a stream that are in force or
+may come to be. One that is revoked makes room from the next block on.`,
 		Example: `  mtm grant give --home ledger --stream temperature --to "Works B" --right read --first 1 --last 1000 \
       --until 2027-01-01T00:00:00Z --purpose "yearly audit" --terms contract.pdf`,
 	}
@@ -112,7 +115,8 @@ func newDeliverySign() *cobra.Command {
 		Use: "sign", Short: "Sign the receipt of readings",
 		Long: `Signs that the readings were received under a grant, as its grantee. The receipt names
 the statements that hold the readings by a digest; they are taken from the node and
-checked against the trust root first.`,
+checked against the trust root first. All of the readings must be there: where numbers are
+missing, sign one receipt for what is before them and one for what is after.`,
 		Example: `  mtm delivery sign --home ledger --grant GRANT --first 1 --last 100
   mtm delivery sign --home ledger --grant GRANT --first 1 --last 100 --as press-3`,
 	}

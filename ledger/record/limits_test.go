@@ -37,7 +37,7 @@ func TestListLimits(t *testing.T) {
 		{"approvals", ledger.MaxApprovals, again(ParseApprovals), func(n int) []byte {
 			return Approvals{make([]Approval, n)}.Encode()
 		}},
-		{"access", ledger.MaxGrants, again(ParseAccess), func(n int) []byte { return Access{make([]crypto.ID, n)}.Encode() }},
+		{"access", ledger.MaxAccess, again(ParseAccess), func(n int) []byte { return Access{make([]crypto.ID, n)}.Encode() }},
 		{"inputs", ledger.MaxInputs, again(ParseDerived), func(n int) []byte {
 			return Derived{Last: 1, Inputs: make([]ledger.Input, n)}.Encode()
 		}},

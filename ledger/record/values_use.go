@@ -42,7 +42,13 @@ type Grant struct {
 
 // InForce tells whether the grant counts in the block of a height and time.
 func (v Grant) InForce(height uint64, time int64) bool {
-	return v.Granted <= height && (v.Revoked == 0 || height < v.Revoked) && v.From <= time && (v.Until == 0 || time < v.Until)
+	return v.Granted <= height && v.From <= time && !v.Past(height, time)
+}
+
+// Past tells whether the grant counts neither in the block of a height and time nor in
+// any later one.
+func (v Grant) Past(height uint64, time int64) bool {
+	return v.Revoked != 0 && v.Revoked <= height || v.Until != 0 && v.Until <= time
 }
 
 // Covers tells whether readings first to last are within the grant.
@@ -51,7 +57,7 @@ func (v Grant) Covers(first, last uint64) bool {
 }
 
 // Access lists the grants that a principal has on a stream, the current ones and
-// perhaps some that are revoked or past.
+// perhaps some that are past.
 type Access struct{ Grants []crypto.ID }
 
 // Delivery is a consumer's receipt for readings.
@@ -206,7 +212,7 @@ func ParseGrant(b []byte) (v Grant, err error) {
 // ParseAccess decodes the value of an access row.
 func ParseAccess(b []byte) (v Access, err error) {
 	r := open(b, 2)
-	if n := r.Array(ledger.MaxGrants); r.Err() == nil && n > 0 {
+	if n := r.Array(ledger.MaxAccess); r.Err() == nil && n > 0 {
 		v.Grants = make([]crypto.ID, n)
 		for i := range v.Grants {
 			r.Fixed(v.Grants[i][:])

@@ -252,6 +252,11 @@ var ownershipCases = []codeCase{
 		id := granted(t, c, func(g *ledger.Grant) { g.Last = 0 })
 		return by(c, 1, ledger.Deliver{Grant: id, First: 20, Last: 21})
 	}},
+	{"delivery of what has a gap", ledger.CodeOutOfRange, func(t *testing.T, c *simtest.Chain) []byte {
+		id := granted(t, c, func(g *ledger.Grant) { g.Last = 0 })
+		apply(t, c, c.Batch(c.Streams[0].At(22, 1)))
+		return by(c, 1, ledger.Deliver{Grant: id, First: 20, Last: 22})
+	}},
 	{"device given away by one alone", ledger.CodeNeedsProposal, func(t *testing.T, c *simtest.Chain) []byte {
 		return by(c, 0, ledger.TransferDevice{Device: c.Devices[0].ID, To: c.Organisations[1].ID})
 	}},
@@ -351,6 +356,26 @@ var derivedCases = []codeCase{
 	{"derived from what is not there yet", ledger.CodeOutOfRange, func(t *testing.T, c *simtest.Chain) []byte {
 		granted(t, c, func(g *ledger.Grant) { g.Last = 0 })
 		return derive(c, 1, inputOf(c.Streams[0], 20, 21))
+	}},
+	{"derived from a gap", ledger.CodeOutOfRange, func(t *testing.T, c *simtest.Chain) []byte {
+		granted(t, c, func(g *ledger.Grant) { g.Last = 0 })
+		apply(t, c, c.Batch(c.Streams[0].At(30, 1)))
+		return derive(c, 1, inputOf(c.Streams[0], 23, 27))
+	}},
+	{"derived from what begins in a gap", ledger.CodeOutOfRange, func(t *testing.T, c *simtest.Chain) []byte {
+		granted(t, c, func(g *ledger.Grant) { g.Last = 0 })
+		apply(t, c, c.Batch(c.Streams[0].At(30, 2)))
+		return derive(c, 1, inputOf(c.Streams[0], 29, 31))
+	}},
+	{"derived from what ends in a gap", ledger.CodeOutOfRange, func(t *testing.T, c *simtest.Chain) []byte {
+		granted(t, c, func(g *ledger.Grant) { g.Last = 0 })
+		apply(t, c, c.Batch(c.Streams[0].At(30, 1)))
+		return derive(c, 1, inputOf(c.Streams[0], 19, 21))
+	}},
+	{"derived across gaps", ledger.CodeOutOfRange, func(t *testing.T, c *simtest.Chain) []byte {
+		granted(t, c, func(g *ledger.Grant) { g.Last = 0 })
+		apply(t, c, c.Batch(c.Streams[0].At(22, 1), c.Streams[0].At(24, 1)))
+		return derive(c, 1, inputOf(c.Streams[0], 20, 24))
 	}},
 	{"derived from the right and the wrong", ledger.CodeNoGrant, func(t *testing.T, c *simtest.Chain) []byte {
 		granted(t, c, nil)

@@ -22,7 +22,7 @@ func deliver(c *change) ledger.Code {
 		return ledger.CodeGrantRevoked
 	case !row.InForce(c.b.Height, c.b.Time):
 		return ledger.CodeGrantExpired
-	case !row.Covers(body.First, body.Last) || body.Last > c.v.mark(row.Stream):
+	case !row.Covers(body.First, body.Last) || !c.v.committed(row.Stream, body.First, body.Last):
 		return ledger.CodeOutOfRange
 	}
 	id := c.made()
@@ -51,10 +51,8 @@ func (c *change) ownerAtOnce(device crypto.ID) crypto.ID {
 	return row.Organisation
 }
 
-// mark is the greatest number used in a stream.
-func (v *View) mark(id crypto.ID) uint64 {
-	if s := v.stream(id); s != nil {
-		return s.Mark
-	}
-	return 0
+// committed tells whether the readings first to last of a stream are all there.
+func (v *View) committed(id crypto.ID, first, last uint64) bool {
+	s := v.stream(id)
+	return s != nil && v.holds(id, s, first, last)
 }

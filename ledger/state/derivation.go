@@ -2,7 +2,6 @@ package state
 
 import (
 	"mtmledger/crypto"
-	"mtmledger/crypto/merkle"
 	"mtmledger/ledger"
 	"mtmledger/ledger/record"
 )
@@ -19,7 +18,7 @@ func (v *View) checkInputs(b Block, s *ledger.Statement) ledger.Code {
 		switch {
 		case head == nil:
 			return ledger.CodeUnknownStream
-		case in.Last > head.Mark:
+		case !v.holds(in.Stream, head, in.First, in.Last):
 			return ledger.CodeOutOfRange
 		}
 		if all, _ := v.parts(in.Stream, b.Height).Held(device.Organisation, in.First, in.Last); all {
@@ -40,26 +39,6 @@ func (v *View) mayDerive(b Block, principal crypto.ID, in *ledger.Input) bool {
 		}
 	}
 	return false
-}
-
-// grantsOf are the grants of a principal on a stream. They are kept until an operation
-// changes the records: a transaction may name thousands of inputs of few streams.
-func (v *View) grantsOf(principal, stream crypto.ID) []record.Grant {
-	k := record.AccessRow(principal, stream)
-	list, known := v.granted[k]
-	if known {
-		return list
-	}
-	for _, id := range v.accessIDs(principal, stream) {
-		if g, found := v.grant(id); found {
-			list = append(list, g)
-		}
-	}
-	if v.granted == nil {
-		v.granted = make(map[merkle.Key][]record.Grant)
-	}
-	v.granted[k] = list
-	return list
 }
 
 // recordInputs writes the rows of a derived statement that is accepted as the next entry:

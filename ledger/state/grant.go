@@ -2,6 +2,7 @@ package state
 
 import (
 	"mtmledger/crypto"
+	"mtmledger/crypto/merkle"
 	"mtmledger/ledger"
 	"mtmledger/ledger/record"
 )
@@ -59,16 +60,21 @@ func (c *change) grantee(id crypto.ID) ledger.Code {
 	return ledger.CodeOK
 }
 
-// access lists the grants of a principal on a stream that may still count; ok is false
-// when there is no room for another.
+// access lists the grants of a principal on a stream that count or may still come to; ok
+// is false when there is no room for another of the actor's. Each grantor has room of its
+// own, so whoever sold the stream leaves the buyer's free.
 func (c *change) access(grantee, stream crypto.ID) (list record.Access, ok bool) {
-	for _, id := range c.v.accessIDs(grantee, stream) {
-		row, found := c.v.grant(id)
-		if found && row.Revoked == 0 && (row.Until == 0 || c.b.Time < row.Until) {
-			list.Grants = append(list.Grants, id)
+	own := 0
+	for _, g := range c.v.grantsOf(grantee, stream) {
+		if g.Past(c.b.Height, c.b.Time) {
+			continue
+		}
+		list.Grants = append(list.Grants, g.id)
+		if g.Grantor == c.op.Actor {
+			own++
 		}
 	}
-	return list, len(list.Grants) < ledger.MaxGrants
+	return list, own < ledger.MaxGrants && len(list.Grants) < ledger.MaxAccess
 }
 
 // revoke ends a grant from the next block on.
@@ -89,6 +95,48 @@ func revoke(c *change) ledger.Code {
 	row.Revoked = c.next()
 	c.put(record.GrantRow(body.Grant), row.Encode())
 	return ledger.CodeOK
+}
+
+// maxGranted is of how many principals and streams the grants are kept decoded: the
+// inputs of a block may name 75,000 streams.
+const maxGranted = 1_024
+
+// granted is a grant with its id.
+type granted struct {
+	id crypto.ID
+	record.Grant
+}
+
+// grantsOf are the grants in the access row of a principal on a stream. They are kept
+// until an operation changes one: a block may name thousands of inputs of few streams, and
+// be full of grants for which there is no room.
+func (v *View) grantsOf(principal, stream crypto.ID) []granted {
+	k := record.AccessRow(principal, stream)
+	list, known := v.granted[k]
+	if known {
+		return list
+	}
+	for _, id := range v.accessIDs(principal, stream) {
+		if g, found := v.grant(id); found {
+			list = append(list, granted{id, g})
+		}
+	}
+	if len(v.granted) >= maxGranted {
+		clear(v.granted)
+	}
+	v.granted[k] = list
+	return list
+}
+
+// forgetGrants is told of every row that an operation changes. Each that gives or revokes
+// a grant changes its row.
+func (v *View) forgetGrants(r merkle.Change) {
+	if record.FamilyOf(r.Key) != record.FamilyGrant {
+		return
+	}
+	g, err := record.ParseGrant(r.Value)
+	v.fail(err)
+	delete(v.granted, record.AccessRow(g.Grantee, g.Stream))
 }
 
 func (v *View) grant(id crypto.ID) (row record.Grant, found bool) {

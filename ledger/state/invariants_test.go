@@ -68,6 +68,9 @@ func TestInvariants(t *testing.T) {
 		{"grants are given by owners", func(d *damaged) {
 			d.put(record.GrantRow(crypto.ID{1}), record.Grant{Stream: d.stream, Grantor: d.c.Organisations[1].ID, Grantee: d.device, Rights: 1, First: 1, Granted: d.c.Height}.Encode())
 		}},
+		{"access names what counts", func(d *damaged) { // it is revoked from the next block on
+			d.put(record.GrantRow(crypto.ID{1}), record.Grant{Stream: d.stream, Grantor: d.c.Organisations[0].ID, Grantee: d.device, Rights: 1, First: 1, Granted: d.c.Height, Revoked: d.c.Height + 1}.Encode())
+		}},
 	} {
 		d := newDamaged(t)
 		if got := d.check(); got != "" {

@@ -78,6 +78,7 @@ func (v *invariants) check(t simtest.TB, b *simtest.Block) {
 	v.oneCurrentKey(t, all)
 	v.consortiumActs(t, all)
 	v.grantsOfOwners(t, all)
+	v.accessComplete(t, all)
 }
 
 // oneOwner: at every height a device, stream or bridge is in the list of one organisation,
@@ -357,6 +358,20 @@ func (v *invariants) grantsOfOwners(t simtest.TB, all rows) {
 			if !above && !below && part.Organisation != g.row.Grantor {
 				t.Fatalf("grants are given by owners: %v gave %v at height %d, of which a part belonged to %v", g.row.Grantor, record.IDOf(g.k), g.row.Granted, part.Organisation)
 			}
+		}
+	}
+}
+
+// accessComplete: derivations are checked against all grants that count in this block or
+// may come to.
+func (v *invariants) accessComplete(t simtest.TB, all rows) {
+	for _, g := range family(t, all, record.FamilyGrant, record.ParseGrant) {
+		if g.row.Revoked != 0 && g.row.Revoked <= v.c.Height || g.row.Until != 0 && g.row.Until <= v.c.Time {
+			continue
+		}
+		access, err := record.ParseAccess(all.values[record.AccessRow(g.row.Grantee, g.row.Stream)])
+		if err != nil || !slices.Contains(access.Grants, record.IDOf(g.k)) {
+			t.Fatalf("access names what counts: at height %d the grant %v of %v on %v is not among %v (%v)", v.c.Height, record.IDOf(g.k), g.row.Grantee, g.row.Stream, access.Grants, err)
 		}
 	}
 }

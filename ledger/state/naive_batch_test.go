@@ -147,13 +147,23 @@ func (s *naiveStream) gaps() (gaps [][2]uint64) {
 	return gaps
 }
 
+// holds tells whether the numbers first to last are all used.
+func (s *naiveStream) holds(first, last uint64) bool {
+	for _, gap := range s.gaps() {
+		if gap[0] <= last && first <= gap[1] {
+			return false
+		}
+	}
+	return last <= s.mark()
+}
+
 // mayDerive is the code of an input of a statement by a device.
 func (n *naive) mayDerive(device crypto.ID, in ledger.Input) ledger.Code {
 	stream := n.streams[in.Stream]
 	switch {
 	case stream == nil:
 		return ledger.CodeUnknownStream
-	case in.Last > stream.mark():
+	case !stream.holds(in.First, in.Last):
 		return ledger.CodeOutOfRange
 	}
 	by, _ := n.devices[device].is.at(n.height)

@@ -155,12 +155,18 @@ func (n *naive) grant(a act, b ledger.Grant) ledger.Code {
 	}
 	pair := naivePair{b.Grantee, b.Stream}
 	var kept []crypto.ID
+	own := 0
 	for _, id := range n.access[pair] {
-		if g := n.findGrant(id); g.Revoked == 0 && (g.Until == 0 || g.Until > n.time) {
-			kept = append(kept, id)
+		g := n.findGrant(id)
+		if g.Revoked != 0 && g.Revoked <= n.height || g.Until != 0 && g.Until <= n.time {
+			continue
+		}
+		kept = append(kept, id)
+		if g.Grantor == a.actor {
+			own++
 		}
 	}
-	if len(kept) >= 8 {
+	if own >= 8 || len(kept) >= 64 {
 		return ledger.CodeTooMany
 	}
 	n.access[pair] = append(kept, a.made)
@@ -216,7 +222,7 @@ func (n *naive) deliver(a act, b ledger.Deliver) ledger.Code {
 		return ledger.CodeGrantRevoked
 	case n.time < g.From || g.Until != 0 && n.time >= g.Until:
 		return ledger.CodeGrantExpired
-	case b.First < g.First || b.Last > g.end() || b.Last > n.streams[g.Stream].mark():
+	case b.First < g.First || b.Last > g.end() || !n.streams[g.Stream].holds(b.First, b.Last):
 		return ledger.CodeOutOfRange
 	}
 	n.deliveries = append(n.deliveries, naiveDelivery{a.made, record.Delivery{

@@ -121,6 +121,7 @@ func (c *change) put(k merkle.Key, value []byte) {
 func (c *change) commit() {
 	for _, r := range c.rows {
 		c.v.put(r.Key, r.Value)
+		c.v.forgetGrants(r)
 	}
 	for _, s := range c.opened {
 		c.v.openStream(s.id, s.head)
@@ -129,7 +130,6 @@ func (c *change) commit() {
 		c.v.closeStream(c.v.stream(id))
 	}
 	c.v.sales = append(c.v.sales, c.sales...)
-	c.v.granted = nil
 }
 
 func (v *View) applyOperation(b Block, op *ledger.Operation, verdicts []ledger.Code) Result {

@@ -3,6 +3,7 @@ package state_test
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"testing"
 
 	"mtmledger/crypto"
@@ -10,6 +11,7 @@ import (
 	"mtmledger/internal/simtest"
 	"mtmledger/ledger"
 	"mtmledger/ledger/record"
+	"mtmledger/ledger/state"
 )
 
 // proposedBy signs a proposal of organisation n.
@@ -141,7 +143,11 @@ func TestAccessMakesRoom(t *testing.T) {
 	if code := c.Block(by(c, 0, full)).Results[0].Code; code != ledger.CodeTooMany {
 		t.Fatal(code)
 	}
-	apply(t, c, by(c, 0, ledger.Revoke{Grant: first}), by(c, 0, full))
+	b := c.Block(by(c, 0, ledger.Revoke{Grant: first}), by(c, 0, full)) // the first is in force to the end of the block
+	if b.Results[0].Code != ledger.CodeOK || b.Results[1].Code != ledger.CodeTooMany {
+		t.Fatal(b.Results)
+	}
+	apply(t, c, by(c, 0, full))
 	if code := c.Block(by(c, 0, readGrant(c))).Results[0].Code; code != ledger.CodeOK {
 		t.Errorf("after the others are past: %v", code)
 	}
@@ -151,6 +157,110 @@ func TestAccessMakesRoom(t *testing.T) {
 	}
 	if row, err := record.ParseAccess(value); err != nil || len(row.Grants) != 2 {
 		t.Errorf("%d grants are left, want 2 (%v)", len(row.Grants), err)
+	}
+}
+
+// TestRevokedToTheEnd: a grant that is revoked is in force to the end of the block, also
+// if another one is given after it.
+func TestRevokedToTheEnd(t *testing.T) {
+	c := newChain(t)
+	first := granted(t, c, nil)
+	other := readGrant(c)
+	other.First, other.Last = 11, 20
+	next := by(c, 0, other)
+	second := ledger.MadeID(mustParse(t, next).Digest())
+	b := c.Block(by(c, 0, ledger.Revoke{Grant: first}), next, c.Batch(derive(c, 1, inputOf(c.Streams[0], 1, 10)), derive(c, 2, inputOf(c.Streams[0], 11, 12))))
+	if b.Results[1].Code != ledger.CodeOK || !slices.Equal(b.Results[2].Codes, []ledger.Code{ledger.CodeOK, ledger.CodeOK}) {
+		t.Fatalf("%v: %v", b.Results[1].Code, b.Results[2].Codes)
+	}
+	mustRow(t, c, record.AccessRow(other.Grantee, other.Stream), record.Access{Grants: []crypto.ID{first, second}}.Encode())
+	b = c.Block(c.Batch(derive(c, 3, inputOf(c.Streams[0], 1, 10))), by(c, 0, other))
+	if b.Results[0].Codes[0] != ledger.CodeNoGrant || b.Results[1].Code != ledger.CodeOK {
+		t.Errorf("in the next block: %v, %v", b.Results[0].Codes, b.Results[1].Code)
+	}
+	third := ledger.MadeID(mustParse(t, b.Txs[1]).Digest())
+	mustRow(t, c, record.AccessRow(other.Grantee, other.Stream), record.Access{Grants: []crypto.ID{second, third}}.Encode())
+}
+
+// TestGrantsOfEachOwner: who sells a stream leaves the buyer as many grants as it had
+// itself, all of which count.
+func TestGrantsOfEachOwner(t *testing.T) {
+	c := newChain(t)
+	s, device := c.Streams[0], c.Devices[0]
+	c.Block(c.Batch(s.At(1, 20)))
+	give := func(n int, first, last uint64) []byte {
+		return by(c, n, ledger.Grant{Stream: s.ID, Grantee: device.ID, Rights: ledger.RightDerive, First: first, Last: last})
+	}
+	for range ledger.MaxGrants {
+		apply(t, c, give(0, 1, 20))
+	}
+	sell(t, c, 0, 1, true)
+	for i := range uint64(ledger.MaxGrants) {
+		apply(t, c, give(1, 21, 30+i))
+	}
+	b := c.Block(give(0, 1, 20), give(1, 21, 40), c.Batch(s.At(21, 17), c.SignStatement(device.Key, ledger.Statement{Device: device.ID,
+		Stream: c.Streams[1].ID, First: 1, Readings: make([]ledger.Reading, 1), Inputs: []ledger.Input{inputOf(s, 1, 20), inputOf(s, 21, 37)}})))
+	if b.Results[0].Code != ledger.CodeTooMany || b.Results[1].Code != ledger.CodeTooMany || b.Results[2].Codes[1] != ledger.CodeOK {
+		t.Errorf("%v, %v, %v", b.Results[0].Code, b.Results[1].Code, b.Results[2].Codes)
+	}
+}
+
+// TestMostAccess: the grants of a principal on a stream at their limit, of many grantors.
+func TestMostAccess(t *testing.T) {
+	for _, tt := range []struct {
+		before int
+		code   ledger.Code
+	}{{ledger.MaxAccess - 1, ledger.CodeOK}, {ledger.MaxAccess, ledger.CodeTooMany}} {
+		c := newChain(t)
+		g := readGrant(c)
+		var list record.Access
+		for i := range tt.before {
+			id := idNumber(1 + i)
+			list.Grants = append(list.Grants, id)
+			set(t, c, record.GrantRow(id), record.Grant{Stream: g.Stream, Grantor: idNumber(1 + i/ledger.MaxGrants), Grantee: g.Grantee,
+				Rights: ledger.RightRead, First: 1, Granted: c.Height}.Encode())
+		}
+		set(t, c, record.AccessRow(g.Grantee, g.Stream), list.Encode())
+		expect(t, c, tt.code, by(c, 0, g))
+		got := row(t, c, record.AccessRow(g.Grantee, g.Stream), record.AccessRow(g.Grantee, g.Stream), record.ParseAccess)
+		if len(got.Grants) != ledger.MaxAccess {
+			t.Errorf("%d grants", len(got.Grants))
+		}
+	}
+}
+
+// TestGrantsReadOnce: what a block reads of grants does not depend on how many operations
+// stand between the statements and grants that look at them.
+func TestGrantsReadOnce(t *testing.T) {
+	c := newChain(t)
+	granted(t, c, nil)
+	var txs [][]byte
+	for i := range ledger.MaxGrants - 1 {
+		g := readGrant(c)
+		g.Purpose = fmt.Sprint(i)
+		txs = append(txs, by(c, 0, g))
+	}
+	apply(t, c, txs...)
+	reads := 0
+	v := state.NewView(counting{c.Store, &reads}, c.Store.LogSize())
+	var before int
+	for i := range uint64(20) {
+		g := readGrant(c)
+		g.Purpose = fmt.Sprint("refused ", i)
+		before = reads
+		for k, raw := range [][]byte{by(c, 0, ledger.OpenStream{Device: c.Devices[0].ID, Name: g.Purpose}), by(c, 0, g), c.Batch(derive(c, 1+i, inputOf(c.Streams[0], 1, 1)))} {
+			tx, err := ledger.ParseTransaction(raw)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := applyTo(v, c, tx, make([]ledger.Code, 1+k/2))
+			if want := []ledger.Code{ledger.CodeOK, ledger.CodeTooMany, ledger.CodeOK}[k]; r.Code != want || len(r.Codes) > 0 && r.Codes[0] != want {
+				t.Fatal(k, r.Code, r.Codes)
+			}
+		}
+	}
+	if n := reads - before; n >= 2*ledger.MaxGrants {
+		t.Errorf("%d reads for an operation, a refused grant and a derivation", n)
 	}
 }
 

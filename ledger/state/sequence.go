@@ -3,7 +3,6 @@ package state
 import (
 	"mtmledger/crypto"
 	"mtmledger/ledger"
-	"mtmledger/ledger/record"
 )
 
 // admit takes the numbers first to last of a stream, or refuses them and changes nothing.
@@ -24,8 +23,7 @@ func (v *View) admitAhead(id crypto.ID, s *stream, first, last, maxGaps uint64) 
 		if s.Gaps >= maxGaps {
 			return ledger.CodeTooManyGaps
 		}
-		v.put(record.GapRow(id, next), record.Gap{Last: first - 1}.Encode())
-		s.Gaps++
+		v.openGap(id, s, gap{next, first - 1})
 	}
 	s.Mark = last
 	s.changed = true
@@ -33,41 +31,21 @@ func (v *View) admitAhead(id crypto.ID, s *stream, first, last, maxGaps uint64) 
 }
 
 func (v *View) admitInside(id crypto.ID, s *stream, first, last, maxGaps uint64) ledger.Code {
-	if s.Gaps == 0 {
+	g := v.gapBelow(id, s, first)
+	if first > g.last || last > g.last {
 		return ledger.CodeUsed
 	}
-	from, to, ok := v.gapAt(id, first)
-	if !ok || last > to {
-		return ledger.CodeUsed
-	}
-	left, right := from < first, last < to
+	left, right := g.first < first, last < g.last
 	if left && right && s.Gaps >= maxGaps {
 		return ledger.CodeTooManyGaps
 	}
+	v.closeGap(id, s, g)
 	if left {
-		v.put(record.GapRow(id, from), record.Gap{Last: first - 1}.Encode())
-	} else {
-		v.remove(record.GapRow(id, from))
-		s.Gaps--
+		v.openGap(id, s, gap{g.first, first - 1})
 	}
 	if right {
-		v.put(record.GapRow(id, last+1), record.Gap{Last: to}.Encode())
-		s.Gaps++
+		v.openGap(id, s, gap{last + 1, g.last})
 	}
 	s.changed = true
 	return ledger.CodeOK
-}
-
-// gapAt returns the open gap that holds number n.
-func (v *View) gapAt(id crypto.ID, n uint64) (from, to uint64, ok bool) {
-	k, value := v.last(record.GapRow(id, 0), record.GapRow(id, n))
-	if value == nil {
-		return 0, 0, false
-	}
-	gap, err := record.ParseGap(value)
-	if err != nil {
-		v.fail(err)
-		return 0, 0, false
-	}
-	return record.NumberOf(k), gap.Last, n <= gap.Last
 }

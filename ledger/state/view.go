@@ -39,9 +39,9 @@ type Entry struct {
 // Reader itself. It is not safe for concurrent use.
 type View struct {
 	base    Reader
-	rows    map[merkle.Key][]byte  // changed rows; nil: deleted
-	groups  map[group][]merkle.Key // the keys of rows, sorted, by family and id
-	streams map[crypto.ID]*stream  // heads read or written, decoded; nil: no such stream
+	rows    map[merkle.Key][]byte // changed rows; nil: deleted
+	groups  map[group]*keyList    // the keys of rows, by family and id
+	streams map[crypto.ID]*stream // heads read or written, decoded; nil: no such stream
 	entries []Entry
 	size    uint64 // entries in the log, the new ones included
 	first   uint64 // index of the first entry of the current block
@@ -50,7 +50,7 @@ type View struct {
 	sales []sale   // of the current block, in order
 	held  holdings // of the current block
 
-	granted map[merkle.Key][]record.Grant // by AccessRow, see grantsOf; nil: none read
+	granted map[merkle.Key][]granted // by AccessRow, see grantsOf
 
 	quotas   *Quota             // what the block used so far; nil: nothing
 	limits   *record.Parameters // in force at limitsAt; nil: not read yet
@@ -64,6 +64,7 @@ type group [17]byte
 type stream struct {
 	record.StreamHead
 	changed bool
+	gaps    gaps
 }
 
 // NewView returns a view of the committed records in base, whose log holds logSize entries.
@@ -71,8 +72,9 @@ func NewView(base Reader, logSize uint64) *View {
 	return &View{
 		base:    base,
 		rows:    make(map[merkle.Key][]byte),
-		groups:  make(map[group][]merkle.Key),
+		groups:  make(map[group]*keyList),
 		streams: make(map[crypto.ID]*stream),
+		granted: make(map[merkle.Key][]granted),
 		size:    logSize,
 		first:   logSize,
 	}
@@ -100,7 +102,8 @@ func (v *View) Get(k merkle.Key) ([]byte, error) {
 }
 
 // Predecessor implements Reader. It is fast when lo and k share family and id, as in every
-// rule; otherwise it looks at all changed rows.
+// rule; otherwise it looks at all changed rows. It passes the deleted ones one by one: of
+// what a rule asks for here none is ever deleted (open gaps are, see gapBelow).
 func (v *View) Predecessor(lo, k merkle.Key) (merkle.Key, []byte, error) {
 	top, changed := v.lastChanged(lo, k)
 	bk, bv, err := v.basePredecessor(lo, k)
@@ -149,14 +152,13 @@ func (v *View) lastChanged(lo, k merkle.Key) (best merkle.Key, found bool) {
 	return best, found
 }
 
-func (v *View) lastIn(keys []merkle.Key, lo, k merkle.Key) (merkle.Key, bool) {
-	i, ok := slices.BinarySearchFunc(keys, k, compareKeys)
-	if !ok {
-		i--
+func (v *View) lastIn(list *keyList, lo, k merkle.Key) (merkle.Key, bool) {
+	if list == nil {
+		return merkle.Key{}, false
 	}
-	for ; i >= 0 && bytes.Compare(keys[i][:], lo[:]) >= 0; i-- {
-		if v.rows[keys[i]] != nil {
-			return keys[i], true
+	for _, key := range slices.Backward(list.upTo(lo, k)) {
+		if v.rows[key] != nil {
+			return key, true
 		}
 	}
 	return merkle.Key{}, false
@@ -196,9 +198,10 @@ func (v *View) Changes() []merkle.Change {
 func (v *View) put(k merkle.Key, value []byte) {
 	if _, known := v.rows[k]; !known {
 		g := groupOf(k)
-		keys := v.groups[g]
-		i, _ := slices.BinarySearchFunc(keys, k, compareKeys)
-		v.groups[g] = slices.Insert(keys, i, k)
+		if v.groups[g] == nil {
+			v.groups[g] = new(keyList)
+		}
+		v.groups[g].add(k)
 	}
 	v.rows[k] = value
 }
@@ -267,8 +270,6 @@ func (v *View) fail(err error) {
 }
 
 func groupOf(k merkle.Key) group { return group(k[:17]) }
-
-func compareKeys(a, b merkle.Key) int { return bytes.Compare(a[:], b[:]) }
 
 // before is the greatest key below k; k is not zero.
 func before(k merkle.Key) merkle.Key {
