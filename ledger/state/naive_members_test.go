@@ -13,10 +13,12 @@ import (
 
 // Kinds 17 to 23 and 25, and who must agree to what.
 
-// naiveNeed is who must agree: each of these organisations, and the members by vote.
+// naiveNeed is who must agree: each of these organisations, and the members by vote,
+// which may stand in for one that is retired.
 type naiveNeed struct {
-	all  []crypto.ID
-	vote bool
+	all   []crypto.ID
+	vote  bool
+	stead crypto.ID
 }
 
 // whoMustAgree is "Who must agree", and what 9 and 11 refuse before it.
@@ -30,20 +32,48 @@ func (n *naive) whoMustAgree(a act) (need naiveNeed, code ledger.Code) {
 		if !found {
 			return need, ledger.CodeUnknownDevice
 		}
-		need.all = append(need.all, device.Organisation, b.To)
-		return need, n.giving(a, device.Organisation, b.To)
+		return n.giving(a, need, device.Organisation, b.To)
 	case ledger.TransferStream:
 		s := n.streams[b.Stream]
 		if s == nil {
 			return need, ledger.CodeUnknownStream
 		}
 		owner, _ := s.owners.at(n.height + 1)
-		need.all = append(need.all, owner.Organisation, b.To)
-		return need, n.giving(a, owner.Organisation, b.To)
+		return n.giving(a, need, owner.Organisation, b.To)
 	case ledger.Admit, ledger.Remove, ledger.SetValidator, ledger.SetParameters:
 		need.vote = true
 	}
+	if owner := n.leftBy(a); n.retired(owner) && owner != a.actor && n.isOrganisation(a.actor) {
+		need.vote, need.stead = true, owner
+	}
 	return need, ledger.CodeOK
+}
+
+// leftBy is whose consent "What a member left" asks for by kind 7, 8, 12 and 14.
+func (n *naive) leftBy(a act) (owner crypto.ID) {
+	switch b := a.body.(type) {
+	case ledger.Retire:
+		device, _ := n.device(b.Device)
+		return device.Organisation
+	case ledger.Compromise:
+		owner, _ = n.answersFor(b.Principal)
+	case ledger.CloseStream:
+		if s := n.streams[b.Stream]; s != nil {
+			now, _ := s.owners.at(n.height + 1)
+			return now.Organisation
+		}
+	case ledger.Revoke:
+		if g := n.findGrant(b.Grant); g != nil && !n.streams[g.Stream].whose(n.height, g.First, g.Last)[a.actor] {
+			return g.Grantor
+		}
+	}
+	return owner
+}
+
+// retired tells whether an organisation will be one that was removed.
+func (n *naive) retired(id crypto.ID) bool {
+	o, _ := n.organisation(id)
+	return o.Status == record.StatusRetired
 }
 
 // applyDecision applies the kinds of this file.
@@ -124,8 +154,14 @@ func (n *naive) agree(a act, p *naiveProposal) ledger.Code {
 	if !n.decided(p, need, members) {
 		return ledger.CodeOK
 	}
+	if n.retired(need.stead) {
+		inner.actor = need.stead
+	}
 	code = n.apply(inner)
 	n.seen(p.body.Kind(), code)
+	if need.vote && code == ledger.CodeOK {
+		n.voted[p.body.Kind()]++
+	}
 	if code != ledger.CodeOK {
 		p.approved[a.actor] = before
 		return code
