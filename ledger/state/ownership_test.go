@@ -197,7 +197,7 @@ func TestDerivedWhole(t *testing.T) {
 	mustRow(t, c, record.DerivedRow(s.ID, 5), record.Derived{Last: 6, Inputs: inputs}.Encode())
 	for i, in := range inputs {
 		use := record.Use{First: in.First, Last: in.Last, Stream: s.ID, DerivedFirst: 5, DerivedLast: 6}
-		mustRow(t, c, record.UseRow(in.Stream, index, uint64(i)), use.Encode())
+		mustRow(t, c, record.UseRow(in.Stream, in.First, in.Last, index, uint64(i)), use.Encode())
 	}
 }
 
