@@ -115,7 +115,7 @@ var codes = [...]codeInfo{
 	CodeUnknownGrant:        {"unknown_grant", "the ledger does not know this grant; check its id", true},
 	CodeUnknownProposal:     {"unknown_proposal", "the ledger does not know this proposal; check its id", true},
 	CodeNotEquivocation:     {"not_equivocation", "the two statements do not contradict each other; nothing to record", false},
-	CodeTooMany:             {"too_many", "the list is as long as it may be; end something first", true},
+	CodeTooMany:             {"too_many", "the list is as long as it may be; end something first, or give a device alone and then its streams one by one", true},
 	CodeNotMember:           {"not_member", "only an active member organisation may do this", false},
 	CodeUnknownValidator:    {"unknown_validator", "no organisation has this validator; check its key", true},
 	CodeBadParameter:        {"bad_parameter", "no such parameter, a value out of its range, or a height too near; docs/spec/operation.md names the ranges", false},

@@ -48,7 +48,10 @@ func newDeviceTransfer() *cobra.Command {
 		Use: "transfer", Short: "Give a device to another organisation",
 		Long: `Gives a device to another organisation from the next block on. Both must agree: one
 proposes, the other approves. The device keeps its id, its keys and its streams;
-the streams' owner changes only with --with-streams.`,
+the streams' owner changes only with --with-streams. Of a device with more than 256
+streams, or one that was sold 63 times (too_many), give the device without it, then
+each stream that is to go by mtm stream transfer. What a member owned that left, the
+members give by vote: who is to have it proposes.`,
 		Example: `  mtm device transfer --home a --device press-3 --to "Works B" --with-streams --propose
   mtm vote approve --home b --proposal PROPOSAL`,
 	}

@@ -21,7 +21,8 @@ func newLineage() *cobra.Command {
 		Long: `Walks the recorded derivations from a reading on, nearest first, with one proven
 answer a hop, all at one height that the node holds meanwhile. Each statement is
 walked from once. Where a bound ends the walk, the output says so: the depth, 1,000
-edges, or 2,000 answers. --out keeps the whole walk as one file (.mtmlineage), which
+edges, 2,000 answers, or 7,000 rows. Of the uses of a stream only those are looked at
+that may reach into the readings asked for, however many there are. --out keeps the whole walk as one file (.mtmlineage), which
 mtm verify and mtm-verify check offline; it holds up to 1,000 queries.`,
 		Example: `  mtm query lineage --home ledger --stream mean --number 7 --direction inputs --out mean-7.mtmlineage
   mtm query lineage --home ledger --stream cpu --number 1200 --direction uses --depth 5 --json`,

@@ -92,6 +92,12 @@ func newOrgRemove() *cobra.Command {
 	var organisation string
 	cmd := &cobra.Command{
 		Use: "remove", Short: "End an organisation's membership for ever, by vote",
+		Long: `Ends an organisation's membership for ever, by vote. Nothing of it acts any more; its
+validators lose their power (not_live where that is a third or more: lower it first,
+mtm validator add). Its devices and streams stay its, until the members, by vote,
+transfer, retire or close them; likewise its grants and keys: mtm device transfer,
+device retire, device compromise, stream transfer, stream close, grant revoke, each
+with --propose.`,
 		Example: `  mtm org remove --home a --organisation "Works C" --propose`,
 	}
 	cmd.Flags().StringVar(&organisation, "organisation", "", "name or id of the organisation")

@@ -94,6 +94,12 @@ func joinHome(cmd *cobra.Command, home string, o testnet.JoinOptions, asJSON boo
 		"next: mtm validator run --home " + home + "   and, once admitted, mtm validator join --home " + home}, lines...)...)
 }
 
+// powerSteps says what staysLive in package state demands.
+const powerSteps = `In one block
+less than a third of the voting power may go, and what is new must have less than
+half of what stays, so that the others decide without it: beside one validator of
+power 10 a second begins with 4 at most. More takes more votes (not_live).`
+
 func newValidatorJoin() *cobra.Command {
 	var (
 		a     act
@@ -102,6 +108,7 @@ func newValidatorJoin() *cobra.Command {
 	)
 	cmd := &cobra.Command{
 		Use: "join", Short: "Propose this folder's validator to the members",
+		Long:    `Proposes this folder's validator, for the members to vote on. ` + powerSteps,
 		Example: "  mtm validator join --home d --power 10",
 	}
 	a.flags(cmd)
@@ -130,6 +137,7 @@ func newValidatorAdd() *cobra.Command {
 	)
 	cmd := &cobra.Command{
 		Use: "add", Short: "Give a validator of an organisation its power, by vote",
+		Long:    `Proposes the power that a validator has from two blocks after the vote on. ` + powerSteps,
 		Example: `  mtm validator add --home a --organisation "Works D" --validator-key KEY --power 10 --propose`,
 	}
 	f := cmd.Flags()
@@ -150,6 +158,7 @@ func newValidatorRemove() *cobra.Command {
 	var key string
 	cmd := &cobra.Command{
 		Use: "remove", Short: "Take a validator its power, by vote",
+		Long:    `Proposes that a validator has no power any more. ` + powerSteps,
 		Example: `  mtm validator remove --home a --validator-key KEY --propose`,
 	}
 	cmd.Flags().StringVar(&key, "validator-key", "", "consensus key in base64")

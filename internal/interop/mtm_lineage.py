@@ -9,7 +9,7 @@ from mtm_light import ProofRefused, demand, u64, uint
 
 MAGIC = bytes.fromhex("856b6d746d2e6c696e6561676501")
 LIMIT = answer.LIMIT + 128
-MAX_EDGES, MAX_ANSWERS = 1000, 2000
+MAX_EDGES, MAX_ANSWERS, MAX_ROWS = 1000, 2000, 7000
 INPUTS, USES = "inputs", "uses"
 DIRECTIONS = {1: [INPUTS], 2: [USES], 3: [INPUTS, USES]}
 
@@ -69,7 +69,7 @@ class _Walk:
     def __init__(self, depth, results):
         self.depth, self.rest = depth, list(results)
         self.queue, self.edges, self.answers = collections.deque(), 0, 0
-        self.met, self.uses, self.not_all, self.cuts = set(), {}, set(), collections.Counter()
+        self.rows, self.met, self.lengths, self.cuts = 0, set(), {}, collections.Counter()
 
     def run(self, start, directions):
         roots = {d: _Step(start, d, 0) for d in directions}
@@ -100,9 +100,12 @@ class _Walk:
         return True
 
     def ask(self, step, *queries):
-        """The results to these queries, (query, rows) each; None when there were too many answers."""
+        """The results to these queries, (query, rows) each; None when there were too many answers or rows."""
         if self.answers >= MAX_ANSWERS:
             self.cut(step, "answers")
+            return None
+        if self.rows >= MAX_ROWS:
+            self.cut(step, "rows")
             return None
         self.answers += 1
         demand(len(self.rest) >= len(queries), "lineage", "the answer ends before the walk")
@@ -111,6 +114,7 @@ class _Walk:
             early = (i == len(queries) - 1 and asked[0] == query[0] == 3 and query[1] == asked[1] and query[2] < asked[2]
                      and rows and rows[-1][0] == query[2])
             demand(query == asked or early, "lineage", "the answer is to another question")
+            self.rows += len(rows)
         return got
 
     def edge(self, step, fields, to, again):
@@ -159,38 +163,56 @@ class _Walk:
             self.edge(step, {"derived": _shown(statement), "input": _shown(span), "input_digest": digest.hex()}, span, False)
         return True
 
-    def read_uses(self, step):
+    def lengths_of(self, step):
+        """Of which classes of lengths the stream has uses, as bits; None when a bound ends the step."""
         stream = step.span[0]
-        if stream in self.uses:
-            return
-        self.uses[stream] = uses = []
-        lo, hi = b"\x47" + stream + bytes(16), b"\x47" + stream + b"\xff" * 16
+        if stream not in self.lengths:
+            key = b"\x4e" + stream + bytes(16)
+            got = self.ask(step, (1, key, key))
+            if got is None:
+                return None
+            self.lengths[stream] = 0
+            for _, value in got[0][1]:
+                self.lengths[stream], = light.row_value(value, 2)
+                uint(self.lengths[stream], "the classes")
+        return self.lengths[stream]
+
+    def of_uses(self, step):
+        classes = self.lengths_of(step)
+        for k in range(63):
+            if classes is None or classes >> k & 1 and not self.of_class(step, k):
+                return
+
+    def of_class(self, step, k):
+        """Adds the uses of 2^k to 2^(k+1)-1 readings; False when a bound ends the step."""
+        stream, first, last = step.span
+        begin = max(1, first - 2 ** (k + 1) + 2)
+        lo = b"\x47" + stream + u64(2 ** (63 - k) + begin // 2 ** k) + bytes(8)
+        hi = b"\x47" + stream + u64(2 ** (63 - k) + last // 2 ** k) + b"\xff" * 8
         while True:
             got = self.ask(step, (3, lo, hi))
             if got is None:
-                self.not_all.add(stream)
-                return
+                return False
             (_, _, end), rows = got[0]
             for _, value in rows:
-                first, last, derived, derived_first, derived_last = light.row_value(value, 6)
-                uses.append((_range(stream, first, last), _range(derived, derived_first, derived_last)))
+                if not self.use(step, value):
+                    return False
             if end == hi:
-                return
+                return True
             lo = _after(end)
 
-    def of_uses(self, step):
-        self.read_uses(step)
+    def use(self, step, value):
         stream, first, last = step.span
-        for used, derived in self.uses[stream]:
-            if used[1] > last or used[2] < first:
-                continue
-            if not self.room(step):
-                return
-            met = (USES, derived[:2])
-            self.edge(step, {"derived": _shown(derived), "input": _shown(used)}, derived, met in self.met)
-            self.met.add(met)
-        if stream in self.not_all:
-            self.cut(step, "answers")
+        used_first, used_last, derived, derived_first, derived_last = light.row_value(value, 6)
+        used, derived = _range(stream, used_first, used_last), _range(derived, derived_first, derived_last)
+        if used_first > last or used_last < first:
+            return True
+        if not self.room(step):
+            return False
+        met = (USES, derived[:2])
+        self.edge(step, {"derived": _shown(derived), "input": _shown(used)}, derived, met in self.met)
+        self.met.add(met)
+        return True
 
 
 def verify(data, trust):

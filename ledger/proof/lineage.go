@@ -22,6 +22,9 @@ const (
 	MaxLineageEdges = 1_000
 	// MaxLineageAnswers bounds the answers that a lineage asks for.
 	MaxLineageAnswers = 2_000
+	// MaxLineageRows bounds the rows that a lineage looks at before it asks no more: with
+	// those of one more answer they are fewer than MaxAnswerRows, so it has a file.
+	MaxLineageRows = 7_000
 )
 
 // Directions of a lineage.
@@ -36,6 +39,7 @@ const (
 	CutDepth   = "depth"
 	CutEdges   = "edges"
 	CutAnswers = "answers"
+	CutRows    = "rows"
 )
 
 // ErrLineage: the question for a lineage is none.
@@ -89,20 +93,17 @@ type lineageStep struct {
 	end   *LineageEnd
 }
 
-// lineageUse is a row that says where readings went.
-type lineageUse struct{ input, derived Claim }
-
 type lineageWalk struct {
 	q       LineageQuery
 	ask     AskLineage
 	out     *Lineage
 	first   *Answered
 	queue   []lineageStep
-	visited map[merkle.Key]bool        // derived statements in the direction of the inputs
-	went    map[merkle.Key]bool        // and of the uses
-	uses    map[crypto.ID][]lineageUse // of a stream, all of them or those that were read
-	cut     map[crypto.ID]bool         // streams of which not all uses were read
-	bound   int                        // of edges
+	visited map[merkle.Key]bool  // derived statements in the direction of the inputs
+	went    map[merkle.Key]bool  // and of the uses
+	lengths map[crypto.ID]uint64 // classes of uses of a stream, see record.UseLengths
+	rows    int                  // that were answered
+	bound   int                  // of edges
 }
 
 // WalkLineage walks the derivations of a reading, nearest first, with one answer a
@@ -112,7 +113,7 @@ func WalkLineage(q LineageQuery, ask AskLineage) (*Lineage, error) {
 	w := &lineageWalk{
 		q: q, ask: ask, bound: MaxLineageEdges,
 		visited: make(map[merkle.Key]bool), went: make(map[merkle.Key]bool),
-		uses: make(map[crypto.ID][]lineageUse), cut: make(map[crypto.ID]bool),
+		lengths: make(map[crypto.ID]uint64),
 	}
 	return w.walk()
 }
@@ -266,69 +267,94 @@ func checkRanges(statement Claim, inputs []ledger.Input) error {
 	return nil
 }
 
-// expandUses adds the statements that were derived from readings of a range.
+// expandUses adds the statements that were derived from readings of a range: for each class
+// of lengths that uses of the stream have, those that may reach into it.
 func (w *lineageWalk) expandUses(s lineageStep) error {
-	if err := w.usesOf(s); err != nil {
+	classes, ok, err := w.lengthsOf(s)
+	if err != nil || !ok {
 		return err
 	}
-	for _, u := range w.uses[s.span.Stream] {
-		if u.input.First > s.span.Last || u.input.Last < s.span.First {
+	for class := range record.LengthClasses {
+		if classes>>class&1 == 0 {
 			continue
 		}
-		if !w.room(s) {
-			return nil
+		if more, err := w.usesOf(s, class); err != nil || !more {
+			return err
 		}
-		k := record.DerivedRow(u.derived.Stream, u.derived.First)
-		w.add(s, &LineageEdge{Derived: u.derived, Input: u.input}, u.derived, w.went[k])
-		w.went[k] = true
-	}
-	if w.cut[s.span.Stream] {
-		w.end(s, CutAnswers)
 	}
 	return nil
 }
 
-// usesOf reads all uses of a stream, once: they stand in the order of the log.
-func (w *lineageWalk) usesOf(s lineageStep) error {
-	stream := s.span.Stream
-	if _, known := w.uses[stream]; known {
-		return nil
+// lengthsOf reads the classes of lengths of a stream's uses, once; false: a bound is reached.
+func (w *lineageWalk) lengthsOf(s lineageStep) (uint64, bool, error) {
+	if classes, known := w.lengths[s.span.Stream]; known {
+		return classes, true, nil
 	}
-	uses := []lineageUse{}
-	next, hi := record.Range(record.FamilyUse, stream)
-	for more := true; more; {
-		results, err := w.answer(s, []Query{ListQuery(next, hi)})
-		if err != nil {
-			return err
+	results, err := w.answer(s, []Query{RowQuery(record.UseLengthsRow(s.span.Stream))})
+	if err != nil || results == nil {
+		return 0, false, err
+	}
+	var v record.UseLengths
+	for _, row := range results[0].Rows {
+		if v, err = record.ParseUseLengths(row.Value); err != nil {
+			return 0, false, fmt.Errorf("row %s: %w", row.Key, err)
 		}
-		if results == nil {
-			w.cut[stream] = true
-			break
+	}
+	w.lengths[s.span.Stream] = v.Classes
+	return v.Classes, true, nil
+}
+
+// usesOf adds the uses of one class; false: a bound is reached.
+func (w *lineageWalk) usesOf(s lineageStep, class int) (bool, error) {
+	next, hi := record.UseRange(s.span.Stream, class, s.span.First, s.span.Last)
+	for {
+		results, err := w.answer(s, []Query{ListQuery(next, hi)})
+		if err != nil || results == nil {
+			return false, err
 		}
 		for _, row := range results[0].Rows {
-			v, err := record.ParseUse(row.Value)
-			u := lineageUse{Claim{stream, v.First, v.Last}, Claim{v.Stream, v.DerivedFirst, v.DerivedLast}}
-			if err == nil && (!u.input.isRange() || !u.derived.isRange()) {
-				err = errNoRange
+			if ok, err := w.use(s, row); !ok {
+				return false, err
 			}
-			if err != nil {
-				return fmt.Errorf("row %s: %w", row.Key, err)
-			}
-			uses = append(uses, u)
 		}
 		end := results[0].Query.Hi
-		more = end != hi
+		if end == hi {
+			return true, nil
+		}
 		next, _ = record.Successor(end)
 	}
-	w.uses[stream] = uses
-	return nil
+}
+
+// use adds the edge of one use, if it overlaps the range; false: a bound is reached.
+func (w *lineageWalk) use(s lineageStep, row Row) (bool, error) {
+	v, err := record.ParseUse(row.Value)
+	input, derived := Claim{s.span.Stream, v.First, v.Last}, Claim{v.Stream, v.DerivedFirst, v.DerivedLast}
+	if err == nil && (!input.isRange() || !derived.isRange()) {
+		err = errNoRange
+	}
+	switch {
+	case err != nil:
+		return false, fmt.Errorf("row %s: %w", row.Key, err)
+	case input.First > s.span.Last || input.Last < s.span.First:
+		return true, nil
+	case !w.room(s):
+		return false, nil
+	}
+	k := record.DerivedRow(derived.Stream, derived.First)
+	w.add(s, &LineageEdge{Derived: derived, Input: input}, derived, w.went[k])
+	w.went[k] = true
+	return true, nil
 }
 
 // answer asks, and checks that the answer is one to these queries at the height of
-// the others. Without results and error the bound of answers is reached.
+// the others. Without results and error the bound of answers or of rows is reached.
 func (w *lineageWalk) answer(s lineageStep, queries []Query) ([]Result, error) {
-	if w.out.Answers >= MaxLineageAnswers {
+	switch {
+	case w.out.Answers >= MaxLineageAnswers:
 		w.end(s, CutAnswers)
+		return nil, nil
+	case w.rows >= MaxLineageRows:
+		w.end(s, CutRows)
 		return nil, nil
 	}
 	w.out.Answers++
@@ -341,6 +367,9 @@ func (w *lineageWalk) answer(s lineageStep, queries []Query) ([]Result, error) {
 	}
 	if a.Chain != w.first.Chain || a.AsOfHeight != w.first.AsOfHeight || a.AppHash != w.first.AppHash {
 		return nil, fmt.Errorf("%w: at height %d, the others at %d", ErrOtherQuestion, a.AsOfHeight, w.first.AsOfHeight)
+	}
+	for _, r := range a.Results {
+		w.rows += len(r.Rows)
 	}
 	return a.Results, a.AnswersTo(queries...)
 }

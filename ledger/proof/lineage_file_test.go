@@ -33,6 +33,11 @@ func soundLineages() []lineageVariant {
 			w.derive(20, Claim{w.b, 20, 20}, Claim{w.c, 1, 5})
 			w.derive(21, Claim{w.a, 2, 2}, Claim{w.b, 20, 21})
 		}},
+		{name: "uses of many lengths", why: "of a 3: by statements of 1, 2, 3, 10 and 2^40 readings of it, which begin before it or with it; not by those beside it", world: func(w *lineageWorld) {
+			w.q = LineageQuery{w.a, 3, LineageUses, 1}
+			w.derive(30, Claim{w.c, 20, 20}, Claim{w.a, 3, 3}, Claim{w.a, 2, 3}, Claim{w.a, 3, 12}, Claim{w.a, 1, 1 << 40}, Claim{w.a, 1, 2}, Claim{w.a, 4, 5})
+			w.derive(31, Claim{w.c, 21, 21}, Claim{w.a, 4, 1 << 40}, Claim{w.a, 3, ledger.MaxNumber}, Claim{w.a, 2, 2}, Claim{w.a, 4, 4})
+		}},
 		{name: "validators changed", why: "one step", world: func(w *lineageWorld) { w.changeSet(5, newSigners("later", laterSet...)) }},
 	}
 }
@@ -88,11 +93,22 @@ func otherLineages() []lineageVariant {
 			return q
 		}},
 		{name: "edge left out, page missing", why: "a list ends early, and its rest is not there", check: CheckLineage, world: func(w *lineageWorld) {
-			w.q = LineageQuery{w.a, 10, LineageUses, 1}
+			w.derive(30, Claim{w.c, 20, 20}, Claim{w.a, 2, 3})
+			w.q = LineageQuery{w.a, 3, LineageUses, 1}
 		}, queries: func(w *lineageWorld, q []Query) []Query {
-			q[0].Hi = sortedKeys(w.rows, q[0].Lo, q[0].Hi)[1]
+			q[2].Hi = sortedKeys(w.rows, q[2].Lo, q[2].Hi)[0]
 			return q
 		}},
+		{name: "uses that begin earlier left out", why: "the list begins with the range", check: CheckLineage, world: func(w *lineageWorld) {
+			w.q = LineageQuery{w.a, 3, LineageUses, 1}
+		}, queries: func(w *lineageWorld, q []Query) []Query {
+			q[2].Lo, _ = record.UseRange(w.a, 1, 5, 5)
+			q[2].Hi = q[2].Lo
+			return q
+		}},
+		{name: "a class of lengths left out", why: "the uses of two or three readings are not asked for", check: CheckLineage, world: func(w *lineageWorld) {
+			w.q = LineageQuery{w.a, 3, LineageUses, 1}
+		}, queries: func(w *lineageWorld, q []Query) []Query { return q[:2] }},
 		{name: "first query may not end early", why: "the predecessor of another number", check: CheckLineage, queries: func(w *lineageWorld, q []Query) []Query {
 			q[1].Hi = record.DerivedRow(w.b, 1)
 			return q
@@ -139,7 +155,11 @@ func unsoundLineages() []lineageVariant {
 		{name: "input backwards", why: "3 to 2", check: CheckRecords, world: func(w *lineageWorld) { w.derive(13, Claim{w.c, 1, 1}, Claim{w.b, 3, 2}) }},
 		{name: "input from 0", why: "numbers begin at 1", check: CheckRecords, world: func(w *lineageWorld) { w.derive(13, Claim{w.c, 1, 1}, Claim{w.b, 0, 2}) }},
 		{name: "malformed use", why: "no array", check: CheckRecords, world: func(w *lineageWorld) {
-			w.rows[record.UseRow(w.a, 10, 0)] = []byte{0}
+			w.rows[record.UseRow(w.a, 1, 3, 10, 0)] = []byte{0}
+			w.q = LineageQuery{w.a, 3, LineageUses, 3}
+		}},
+		{name: "malformed classes of lengths", why: "no array", check: CheckRecords, world: func(w *lineageWorld) {
+			w.rows[record.UseLengthsRow(w.a)] = []byte{0}
 			w.q = LineageQuery{w.a, 3, LineageUses, 3}
 		}},
 		{name: "use backwards", why: "3 to 1", check: CheckRecords, world: func(w *lineageWorld) {
@@ -214,6 +234,32 @@ func TestLineageEveryByte(t *testing.T) {
 			t.Errorf("cut at %d: accepted", i)
 		}
 	}
+}
+
+// TestLineageOfMany: however often other readings of the stream were used, a lineage of
+// one reading has a file; uses next to it may flood it, and then it says so.
+func TestLineageOfMany(t *testing.T) {
+	w := newLineageWorld(t)
+	w.q = LineageQuery{w.a, 5_000, LineageUses, 1}
+	for i := range uint64(9_000) {
+		w.derive(100+i, Claim{w.c, 100 + i, 100 + i}, Claim{w.a, 20 + i, 29 + i})
+	}
+	file := w.file().Encode()
+	p := must(VerifyLineage(file, w.root()))
+	if p.Edges != 10 || len(p.Cut) != 1 || p.Cut[CutDepth] != 10 || len(p.Answer.Results) > 5 || len(file) > 20_000 {
+		t.Errorf("%d edges, cut %v, %d queries, %d bytes", p.Edges, p.Cut, len(p.Answer.Results), len(file))
+	}
+	t.Logf("10 of 9,000 uses: %d queries, %d bytes", len(p.Answer.Results), len(file))
+	w.page = MaxRows
+	for i := range uint64(MaxLineageRows + 500) {
+		w.derive(20_000+i, Claim{w.c, 20_000 + i, 20_000 + i}, Claim{w.a, 4_990, 4_997})
+	}
+	file = w.file().Encode()
+	p = must(VerifyLineage(file, w.root()))
+	if p.Uses.Cut != CutRows || p.Cut[CutRows] != 1 || !strings.Contains(p.String(), "no more after 7000 rows") {
+		t.Errorf("%d edges, cut %v", p.Edges, p.Cut)
+	}
+	t.Logf("cut by rows: %d queries, %d bytes", len(p.Answer.Results), len(file))
 }
 
 func TestLineageLimits(t *testing.T) {

@@ -41,9 +41,17 @@ func (w *lineageWorld) derive(index uint64, statement Claim, inputs ...Claim) {
 	var list []ledger.Input
 	for place, in := range inputs {
 		list = append(list, ledger.Input{Stream: in.Stream, First: in.First, Last: in.Last, Digest: testHash("input")})
-		w.rows[record.UseRow(in.Stream, index, uint64(place))] = record.Use{
+		last := max(in.First, in.Last) // where the row would stand if it was sound
+		w.rows[record.UseRow(in.Stream, in.First, last, index, uint64(place))] = record.Use{
 			First: in.First, Last: in.Last, Stream: statement.Stream, DerivedFirst: statement.First, DerivedLast: statement.Last,
 		}.Encode()
+		k := record.UseLengthsRow(in.Stream)
+		var lengths record.UseLengths
+		if w.rows[k] != nil {
+			lengths = must(record.ParseUseLengths(w.rows[k]))
+		}
+		lengths.Classes |= 1 << record.LengthClass(in.First, last)
+		w.rows[k] = lengths.Encode()
 	}
 	w.rows[record.DerivedRow(statement.Stream, statement.First)] = record.Derived{Last: statement.Last, Inputs: list}.Encode()
 }

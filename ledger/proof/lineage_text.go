@@ -97,6 +97,7 @@ func (l *Lineage) String() string {
 		{CutDepth, "not walked further at %d places: the depth asked for ends there\n"},
 		{CutEdges, fmt.Sprintf("cut at %%d places: a lineage has at most %d edges\n", MaxLineageEdges)},
 		{CutAnswers, fmt.Sprintf("cut at %%d places: a lineage takes at most %d answers\n", MaxLineageAnswers)},
+		{CutRows, fmt.Sprintf("cut at %%d places: a lineage looks at no more after %d rows\n", MaxLineageRows)},
 	} {
 		if n := l.Cut[c.why]; n > 0 {
 			fmt.Fprintf(&b, c.text, n)

@@ -69,6 +69,7 @@ var rowShapes = []rowShape{
 	{record.FamilyConsumerDelivery, "consumer", "delivery", subID, anyValue(record.ParseSince)},
 	{record.FamilyDerived, "derived_stream", "derived_first", subNumber, anyValue(record.ParseDerived)},
 	{record.FamilyUse, "input_stream", "log_index", subPlace, anyValue(record.ParseUse)},
+	{record.FamilyUseLengths, "input_stream", "", subNone, anyValue(record.ParseUseLengths)},
 	{record.FamilyEvidence, "device", "key_id", subKeyID, anyValue(record.ParseEvidence)},
 	{record.FamilyMembers, "", "from_height", subNumber, anyValue(record.ParseMembers)},
 	{record.FamilyAdmins, "organisation", "from_height", subNumber, anyValue(record.ParseAdmins)},
@@ -140,7 +141,8 @@ func (s rowShape) key(r Row) Fields {
 	case subKeyID:
 		f = append(f, Field{s.sub, record.KeyIDOf(r.Key)})
 	case subPlace:
-		f = append(f, Field{s.sub, record.NumberOf(r.Key)}, Field{"input", record.PlaceOf(r.Key)})
+		index, place := record.UseOf(r.Key)
+		f = append(f, Field{s.sub, index}, Field{"input", place})
 	case subID:
 		f = append(f, Field{s.sub, record.ChildOf(r.Key)})
 	case subDigest:

@@ -49,7 +49,7 @@ const (
 	FamilyStreamDelivery     Family = 0x44 // (stream, delivery) -> Since
 	FamilyConsumerDelivery   Family = 0x45 // (principal, delivery) -> Since
 	FamilyDerived            Family = 0x46 // (derived stream, first number) -> Derived
-	FamilyUse                Family = 0x47 // (input stream, log index and place) -> Use
+	FamilyUse                Family = 0x47 // (input stream, node, log index and place) -> Use
 	FamilyEvidence           Family = 0x48 // (device, key id) -> Evidence
 	FamilyAccess             Family = 0x4b // (principal, stream) -> Access
 
@@ -57,6 +57,7 @@ const (
 	FamilyOrganisationValidator Family = 0x4a // (organisation, validator) -> Since
 	FamilyMisbehaviour          Family = 0x4c // (validator, height) -> Misbehaviour
 	FamilyValidatorSet          Family = 0x4d // (0, height) -> ValidatorSet
+	FamilyUseLengths            Family = 0x4e // (input stream, 0) -> UseLengths
 	FamilyProposal              Family = 0x50 // (proposal, 0) -> Proposal
 	FamilyApproval              Family = 0x51 // (proposal, organisation) -> Approvals
 )
@@ -100,6 +101,7 @@ var families = []struct {
 	{FamilyAccess, "access"},
 	{FamilyMisbehaviour, "misbehaviour"},
 	{FamilyValidatorSet, "validator_set"},
+	{FamilyUseLengths, "use_lengths"},
 	{FamilyProposal, "proposal"},
 	{FamilyApproval, "approval"},
 }

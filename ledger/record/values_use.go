@@ -84,6 +84,10 @@ type Use struct {
 	DerivedFirst, DerivedLast uint64
 }
 
+// UseLengths says of which length classes a stream has uses: bit k stands for 2^k to
+// 2^(k+1)-1 readings.
+type UseLengths struct{ Classes uint64 }
+
 // Evidence names two different statements by the key in the row's key.
 type Evidence struct {
 	Stream crypto.ID
@@ -153,6 +157,9 @@ func (v Use) Encode() []byte {
 	b = dcbor.AppendBytes(b, v.Stream[:])
 	return appendUints(b, v.DerivedFirst, v.DerivedLast)
 }
+
+// Encode returns the row's value.
+func (v UseLengths) Encode() []byte { return appendUints(head(2), v.Classes) }
 
 // Encode returns the row's value.
 func (v Evidence) Encode() []byte {
@@ -267,6 +274,13 @@ func ParseUse(b []byte) (v Use, err error) {
 	v.DerivedFirst = number(r)
 	v.DerivedLast = number(r)
 	return v, done(r, FamilyUse)
+}
+
+// ParseUseLengths decodes the value of a use_lengths row.
+func ParseUseLengths(b []byte) (v UseLengths, err error) {
+	r := open(b, 2)
+	v.Classes = number(r)
+	return v, done(r, FamilyUseLengths)
 }
 
 // ParseEvidence decodes the value of an evidence row.

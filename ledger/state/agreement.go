@@ -9,8 +9,9 @@ import (
 // agreement says who must agree before an operation is applied. An organisation agrees
 // when as many of its admin keys have signed as its threshold says.
 type agreement struct {
-	all  []crypto.ID // each of these organisations, and
-	vote bool        // the share of the active organisations that the parameters say
+	all   []crypto.ID // each of these organisations, and
+	vote  bool        // the share of the active organisations that the parameters say
+	stead crypto.ID   // whom the vote stands in for, as the actor; zero: nobody
 }
 
 // both is the rule of an operation that takes from one organisation and gives to another.

@@ -208,17 +208,17 @@ func TestValidator(t *testing.T) {
 	}
 	decide(t, c, ledger.CodeUnknownOrganisation, set(crypto.ID{1}, key, 1))
 	decide(t, c, ledger.CodeUnknownValidator, set(o[1].ID, key, 0))
-	decide(t, c, ledger.CodeNotLive, set(o[1].ID, key, 14))
+	decide(t, c, ledger.CodeNotLive, set(o[1].ID, key, 20))
 	decide(t, c, ledger.CodeNotOwner, set(o[1].ID, o[0].Validators[0].Key.Public(), 5))
 	decide(t, c, ledger.CodeExists, set(o[0].ID, o[0].Validators[0].Key.Public(), 10))
-	b := decide(t, c, ledger.CodeOK, set(o[1].ID, key, 13))
-	if len(b.Updates) != 1 || b.Updates[0] != (state.ValidatorUpdate{Key: key, Power: 13}) {
+	b := decide(t, c, ledger.CodeOK, set(o[1].ID, key, 19))
+	if len(b.Updates) != 1 || b.Updates[0] != (state.ValidatorUpdate{Key: key, Power: 19}) {
 		t.Errorf("updates %v", b.Updates)
 	}
 	if got := validators(t, c, b.Height+1).Find(key).Power; got != 0 {
 		t.Errorf("power %d too early", got)
 	}
-	if got := validators(t, c, b.Height+2).Find(key).Power; got != 13 {
+	if got := validators(t, c, b.Height+2).Find(key).Power; got != 19 {
 		t.Errorf("power %d", got)
 	}
 	decide(t, c, ledger.CodeOK, set(o[1].ID, key, 0))
@@ -257,9 +257,63 @@ func TestLastStays(t *testing.T) {
 		tx, _ := c.Propose(o, ledger.SetValidator{Organisation: o.ID, Key: simtest.Key(name).Public(), Power: 1})
 		return tx
 	}
-	// Of fewer than four only one joins in a block.
-	expect(t, c, ledger.CodeNotLive, add("b"), add("c"))
-	propose(t, c, ledger.CodeOK, ledger.SetValidator{Organisation: o.ID, Key: key})
+	propose(t, c, ledger.CodeOK, ledger.SetValidator{Organisation: o.ID, Key: simtest.Key("b").Public(), Power: 2})
+	expect(t, c, ledger.CodeNotLive, add("c"), add("d"), add("e"), add("f"), add("g"), add("h"))
+	propose(t, c, ledger.CodeNotLive, ledger.SetValidator{Organisation: o.ID, Key: key})
+}
+
+// TestPowerOfFew: of few validators, too, those who stay decide without what a vote adds,
+// and a vote takes less than a third: a set changes in steps.
+func TestPowerOfFew(t *testing.T) {
+	for _, tt := range []struct{ n, most, least uint64 }{{1, 4, 7}, {2, 9, 4}, {3, 14, 1}, {4, 19, 0}} {
+		c := simtest.New(t, simtest.Config{Organisations: int(tt.n), Validators: 1})
+		o := c.Organisations
+		set := func(want ledger.Code, v crypto.PublicKey, power uint64) {
+			tx, id := c.Propose(o[0], ledger.SetValidator{Organisation: o[0].ID, Key: v, Power: power})
+			txs := [][]byte{tx}
+			for _, voter := range o[1 : (2*tt.n+2)/3] {
+				txs = append(txs, c.Approve(voter, 0, id))
+			}
+			b := c.Block(txs...)
+			if got := b.Results[len(b.Results)-1].Code; got != want {
+				t.Errorf("of %d: power %d: %v, want %v", tt.n, power, got, want)
+			}
+		}
+		v, offline := o[0].Validators[0].Key.Public(), simtest.Key("offline").Public()
+		for _, power := range []uint64{999_999_990, tt.most + 1} {
+			set(ledger.CodeNotLive, offline, power)
+			set(ledger.CodeNotLive, v, 10+power)
+		}
+		set(ledger.CodeOK, offline, tt.most)
+		set(ledger.CodeOK, offline, 0)
+		set(ledger.CodeOK, v, 10+tt.most)
+		c = simtest.New(t, simtest.Config{Organisations: int(tt.n), Validators: 1})
+		o = c.Organisations
+		if tt.least > 0 {
+			set(ledger.CodeNotLive, v, 0)
+			set(ledger.CodeNotLive, v, tt.least-1)
+		}
+		set(ledger.CodeOK, v, tt.least)
+	}
+}
+
+// TestRotateAmongFew: the only validator can be given another key, as the only change of
+// a block.
+func TestRotateAmongFew(t *testing.T) {
+	c := simtest.New(t, simtest.Config{Validators: 1})
+	o := c.Organisations[0]
+	rotate := func(old crypto.PublicKey, name string) []byte {
+		next := simtest.Key(name)
+		return c.Operation(o.Key, o.ID, ledger.RotateValidator{Old: old, New: next.Public(), Possession: c.Possession(next, o.ID)})
+	}
+	expect(t, c, ledger.CodeOK, rotate(o.Validators[0].Key.Public(), "next"))
+	expect(t, c, ledger.CodeNotLive, rotate(simtest.Key("next").Public(), "third"), rotate(simtest.Key("third").Public(), "fourth"))
+	small := ledger.SetValidator{Organisation: o.ID, Key: simtest.Key("small").Public(), Power: 1}
+	tx, _ := c.Propose(o, small)
+	expect(t, c, ledger.CodeNotLive, tx, rotate(simtest.Key("third").Public(), "fourth"))
+	if set := validators(t, c, c.Height+2); set.Find(simtest.Key("third").Public()).Power != 10 || set.Total() != 11 {
+		t.Errorf("%v", set)
+	}
 }
 
 // TestUnbound: validators that the genesis does not name can't be changed.

@@ -25,7 +25,7 @@ func compromise(c *change) ledger.Code {
 		return ledger.CodeFutureHeight
 	case key.Doubtful != 0 && body.From >= key.Doubtful:
 		return ledger.CodeExists
-	case key.Closes == 0 && body.Principal == c.op.Actor:
+	case key.Closes == 0 && body.Principal == c.op.Actor && !c.left(c.op.Actor):
 		return ledger.CodeNotLive
 	}
 	if _, device := c.device(body.Principal); device && key.Closes == 0 {

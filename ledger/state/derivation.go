@@ -46,8 +46,5 @@ func (v *View) mayDerive(b Block, principal crypto.ID, in *ledger.Input) bool {
 func (v *View) recordInputs(s *ledger.Statement) {
 	derived := record.Derived{Last: s.Last(), Inputs: s.Inputs}
 	v.put(record.DerivedRow(s.Stream, s.First), derived.Encode())
-	for i, in := range s.Inputs {
-		use := record.Use{First: in.First, Last: in.Last, Stream: s.Stream, DerivedFirst: s.First, DerivedLast: s.Last()}
-		v.put(record.UseRow(in.Stream, v.size, uint64(i)), use.Encode())
-	}
+	v.recordUses(s)
 }

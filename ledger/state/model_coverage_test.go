@@ -17,11 +17,13 @@ type coverage struct {
 	codes             map[ledger.Code]int
 	kinds             map[ledger.Kind]map[ledger.Code]int // what became of operations, also of proposed ones
 	wholes            map[string]map[ledger.Code]int      // of transactions and statements
+	voted             map[ledger.Kind]int                 // what members' votes decided
 }
 
 func newCoverage() *coverage {
 	return &coverage{
 		codes: make(map[ledger.Code]int), kinds: make(map[ledger.Kind]map[ledger.Code]int), wholes: make(map[string]map[ledger.Code]int),
+		voted: make(map[ledger.Kind]int),
 	}
 }
 
@@ -69,6 +71,9 @@ func (s *coverage) String() string {
 	for _, kind := range sorted(s.kinds) {
 		line(kind, s.kinds[kind])
 	}
+	for _, kind := range sorted(s.voted) {
+		fmt.Fprintf(&b, "%v by vote: %d\n", kind, s.voted[kind])
+	}
 	return b.String()
 }
 
@@ -94,6 +99,11 @@ func (s *coverage) require(t *testing.T) {
 	}
 	if s.steps < 30_000 {
 		t.Errorf("%d transactions, want tens of thousands", s.steps)
+	}
+	for _, kind := range ofLeft {
+		if s.voted[kind] == 0 {
+			t.Errorf("%v never was decided for a member that left: the test does not test it", kind)
+		}
 	}
 	for kind, codes := range specified(t) {
 		for _, code := range append(codes, ledger.CodeOK) {

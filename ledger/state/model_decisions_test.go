@@ -7,6 +7,7 @@ import (
 
 	"mtmledger/crypto"
 	"mtmledger/ledger"
+	"mtmledger/ledger/record"
 )
 
 // drawDecision draws an operation about members, validators or parameters.
@@ -125,4 +126,57 @@ func (m *model) drawAdmins(t *rapid.T, actor crypto.ID) ledger.SetAdmins {
 		body.Keys = append(body.Keys, castKeys[name].Public())
 	}
 	return body
+}
+
+// ofLeft are the kinds by which members dispose of what one that left owned.
+var ofLeft = []ledger.Kind{
+	ledger.KindRetire, ledger.KindCompromise, ledger.KindTransferDevice, ledger.KindTransferStream, ledger.KindCloseStream, ledger.KindRevoke,
+}
+
+// drawLeft makes an operation one about what belongs to an organisation that left, if
+// there is such.
+func (m *model) drawLeft(t *rapid.T, d *drawn) {
+	devices := where(m.cast.devices, func(id crypto.ID) bool {
+		device, found := m.n.device(id)
+		return found && device.Status != record.StatusRetired && m.n.retired(device.Organisation)
+	})
+	streams := where(m.cast.streams, func(id crypto.ID) bool {
+		s := m.n.streams[id]
+		return s != nil && s.closed == nil && m.n.retired(m.streamOwner(id))
+	})
+	grants := where(m.n.grants, func(g *naiveGrant) bool { return g.Revoked == 0 && m.n.retired(g.Grantor) })
+	actor := m.anActor(t, m.activeOrganisations()...)
+	switch b := d.body.(type) {
+	case ledger.Retire:
+		if b.Device = usually(t, "device", devices, m.cast.devices); len(devices) > 0 {
+			d.actor, d.body = actor, b
+		}
+	case ledger.Compromise:
+		principals := slices.Concat(devices, where(m.cast.organisations, m.n.retired), where(m.cast.bridges, func(id crypto.ID) bool { return m.n.retired(m.ownerOf(id)) }))
+		if len(principals) == 0 {
+			return
+		}
+		b.Principal = one(t, "principal", principals)
+		b.Key = one(t, "key", m.n.keys[b.Principal]).id
+		d.actor, d.body = actor, b
+	case ledger.TransferDevice:
+		if b.Device = usually(t, "device", devices, m.cast.devices); len(devices) > 0 {
+			b.To = actor
+			d.actor, d.body = actor, b
+		}
+	case ledger.TransferStream:
+		if b.Stream = usually(t, "stream", streams, m.cast.streams); len(streams) > 0 {
+			b.To = actor
+			d.actor, d.body = actor, b
+		}
+	case ledger.CloseStream:
+		if b.Stream = usually(t, "stream", streams, m.cast.streams); len(streams) > 0 {
+			d.actor, d.body = actor, b
+		}
+	case ledger.Revoke:
+		if len(grants) > 0 {
+			b.Grant = one(t, "grant", grants).id
+			d.actor, d.body = actor, b
+		}
+	}
 }

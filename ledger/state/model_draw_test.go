@@ -59,6 +59,9 @@ func (m *model) transaction(t *rapid.T) []byte {
 func (m *model) operation(t *rapid.T) []byte {
 	kind := m.kind(t)
 	d := m.draw(t, kind)
+	if slices.Contains(ofLeft, kind) && rapid.Bool().Draw(t, "of one that left") {
+		m.drawLeft(t, &d)
+	}
 	d.chain, d.notAfter = m.c.ID, m.n.now()+one(t, "not after", []int64{5, 0, 1, 100})
 	if d.key.IsZero() {
 		d.key = m.signer(t, d.actor)

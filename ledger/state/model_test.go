@@ -99,6 +99,7 @@ func newModel(t *rapid.T, seen *coverage) *model {
 		t.Fatal(err)
 	}
 	m := &model{c: c, n: newNaive(c.ID, genesis, genesis.Entry(c.ID), simtest.GenesisTime, seen.operation), cast: newCast(c.ID), seen: seen, failed: make(map[crypto.ID]bool)}
+	m.n.voted = seen.voted
 	m.inv = newInvariants(c)
 	for _, b := range c.Blocks[1:] {
 		before := len(m.n.log)

@@ -13,10 +13,12 @@ import (
 
 // Kinds 17 to 23 and 25, and who must agree to what.
 
-// naiveNeed is who must agree: each of these organisations, and the members by vote.
+// naiveNeed is who must agree: each of these organisations, and the members by vote,
+// which may stand in for one that is retired.
 type naiveNeed struct {
-	all  []crypto.ID
-	vote bool
+	all   []crypto.ID
+	vote  bool
+	stead crypto.ID
 }
 
 // whoMustAgree is "Who must agree", and what 9 and 11 refuse before it.
@@ -30,20 +32,48 @@ func (n *naive) whoMustAgree(a act) (need naiveNeed, code ledger.Code) {
 		if !found {
 			return need, ledger.CodeUnknownDevice
 		}
-		need.all = append(need.all, device.Organisation, b.To)
-		return need, n.giving(a, device.Organisation, b.To)
+		return n.giving(a, need, device.Organisation, b.To)
 	case ledger.TransferStream:
 		s := n.streams[b.Stream]
 		if s == nil {
 			return need, ledger.CodeUnknownStream
 		}
 		owner, _ := s.owners.at(n.height + 1)
-		need.all = append(need.all, owner.Organisation, b.To)
-		return need, n.giving(a, owner.Organisation, b.To)
+		return n.giving(a, need, owner.Organisation, b.To)
 	case ledger.Admit, ledger.Remove, ledger.SetValidator, ledger.SetParameters:
 		need.vote = true
 	}
+	if owner := n.leftBy(a); n.retired(owner) && owner != a.actor && n.isOrganisation(a.actor) {
+		need.vote, need.stead = true, owner
+	}
 	return need, ledger.CodeOK
+}
+
+// leftBy is whose consent "What a member left" asks for by kind 7, 8, 12 and 14.
+func (n *naive) leftBy(a act) (owner crypto.ID) {
+	switch b := a.body.(type) {
+	case ledger.Retire:
+		device, _ := n.device(b.Device)
+		return device.Organisation
+	case ledger.Compromise:
+		owner, _ = n.answersFor(b.Principal)
+	case ledger.CloseStream:
+		if s := n.streams[b.Stream]; s != nil {
+			now, _ := s.owners.at(n.height + 1)
+			return now.Organisation
+		}
+	case ledger.Revoke:
+		if g := n.findGrant(b.Grant); g != nil && !n.streams[g.Stream].whose(n.height, g.First, g.Last)[a.actor] {
+			return g.Grantor
+		}
+	}
+	return owner
+}
+
+// retired tells whether an organisation will be one that was removed.
+func (n *naive) retired(id crypto.ID) bool {
+	o, _ := n.organisation(id)
+	return o.Status == record.StatusRetired
 }
 
 // applyDecision applies the kinds of this file.
@@ -124,8 +154,14 @@ func (n *naive) agree(a act, p *naiveProposal) ledger.Code {
 	if !n.decided(p, need, members) {
 		return ledger.CodeOK
 	}
+	if n.retired(need.stead) {
+		inner.actor = need.stead
+	}
 	code = n.apply(inner)
 	n.seen(p.body.Kind(), code)
+	if need.vote && code == ledger.CodeOK {
+		n.voted[p.body.Kind()]++
+	}
 	if code != ledger.CodeOK {
 		p.approved[a.actor] = before
 		return code
@@ -207,7 +243,7 @@ func (n *naive) remove(b ledger.Remove) ledger.Code {
 		}
 	}
 	if len(gone) > 0 {
-		if code := n.setPowers(gone...); code != ledger.CodeOK {
+		if code := n.setPowers(false, gone...); code != ledger.CodeOK {
 			return code
 		}
 	}
@@ -241,8 +277,8 @@ func (n *naive) setPower(height uint64, v record.Validator) {
 	}
 }
 
-// setPowers changes the set of h + 2, if it stays live.
-func (n *naive) setPowers(list ...record.Validator) ledger.Code {
+// setPowers changes the set of h + 2, if it stays live or is excused from that.
+func (n *naive) setPowers(excused bool, list ...record.Validator) ledger.Code {
 	after := n.setAt(n.height + 2)
 	for _, v := range list {
 		after = slices.DeleteFunc(after, func(old record.Validator) bool { return old.Key == v.Key })
@@ -253,7 +289,7 @@ func (n *naive) setPowers(list ...record.Validator) ledger.Code {
 	if len(after) > 200 {
 		return ledger.CodeTooMany
 	}
-	if !live(n.setAt(n.height+1), after) {
+	if !excused && !live(n.setAt(n.height+1), after) {
 		return ledger.CodeNotLive
 	}
 	for _, v := range list {
@@ -263,35 +299,25 @@ func (n *naive) setPowers(list ...record.Validator) ledger.Code {
 	return ledger.CodeOK
 }
 
-// live is the last rule of kind 21.
+// live is the last rule of kind 21: of neither set may what is not in the other, too, be a
+// third or more.
 func live(before, after []record.Validator) bool {
-	was, is, all := make(map[crypto.PublicKey]uint64), make(map[crypto.PublicKey]uint64), make(map[crypto.PublicKey]bool)
-	total := uint64(0)
+	power := func(set []record.Validator) (sum uint64) {
+		for _, v := range set {
+			sum += v.Power
+		}
+		return sum
+	}
+	stays := uint64(0)
 	for _, v := range before {
-		was[v.Key], all[v.Key] = v.Power, true
-		total += v.Power
-	}
-	for _, v := range after {
-		is[v.Key], all[v.Key] = v.Power, true
-	}
-	var gain, loss, joined, left uint64
-	for key := range all {
-		gain += max(is[key], was[key]) - was[key]
-		loss += max(is[key], was[key]) - is[key]
-		if was[key] == 0 {
-			joined++
-		}
-		if is[key] == 0 {
-			left++
+		for _, w := range after {
+			if v.Key == w.Key {
+				stays += min(v.Power, w.Power)
+			}
 		}
 	}
-	switch {
-	case len(before) == 0 || len(after) == 0:
-		return false
-	case len(before) >= 4:
-		return 3*gain < total && 3*loss < total
-	}
-	return joined <= 1 && left <= 1
+	lost, gained := power(before)-stays, power(after)-stays
+	return len(before) > 0 && len(after) > 0 && 3*lost < power(before) && 3*gained < power(after)
 }
 
 // validator is the last that is known of a validator.
@@ -317,7 +343,7 @@ func (n *naive) setValidator(b ledger.SetValidator) ledger.Code {
 	case b.Power == 0 && old.Power == 0:
 		return ledger.CodeUnknownValidator
 	}
-	return n.setPowers(record.Validator{Organisation: b.Organisation, Key: b.Key, Power: b.Power})
+	return n.setPowers(false, record.Validator{Organisation: b.Organisation, Key: b.Key, Power: b.Power})
 }
 
 func (n *naive) rotateValidator(a act, b ledger.RotateValidator) ledger.Code {
@@ -335,7 +361,8 @@ func (n *naive) rotateValidator(a act, b ledger.RotateValidator) ledger.Code {
 	}
 	gone := old
 	gone.Power = 0
-	return n.setPowers(gone, record.Validator{Organisation: a.actor, Key: b.New, Power: old.Power})
+	alone := slices.Equal(n.setAt(n.height+1), n.setAt(n.height+2))
+	return n.setPowers(alone, gone, record.Validator{Organisation: a.actor, Key: b.New, Power: old.Power})
 }
 
 func (n *naive) setParameters(b ledger.SetParameters) ledger.Code {

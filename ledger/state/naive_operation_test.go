@@ -320,7 +320,7 @@ func (n *naive) compromise(a act, b ledger.Compromise) ledger.Code {
 		return ledger.CodeFutureHeight
 	case k.Doubtful != 0 && k.Doubtful <= b.From:
 		return ledger.CodeExists
-	case n.isOrganisation(b.Principal) && k.Closes == 0:
+	case n.isOrganisation(b.Principal) && !n.retired(b.Principal) && k.Closes == 0:
 		return ledger.CodeNotLive
 	}
 	if d := n.devices[b.Principal]; d != nil && k.Closes == 0 {

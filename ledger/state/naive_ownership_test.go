@@ -10,18 +10,23 @@ import (
 
 // Kinds 9 and 11 to 16.
 
-// giving is what the rules of 9 and 11 say about giver and receiver before both agree.
-func (n *naive) giving(a act, giver, to crypto.ID) ledger.Code {
+// giving is what the rules of 9 and 11 say about giver and receiver before both agree, or
+// the members for a giver that is retired.
+func (n *naive) giving(a act, need naiveNeed, giver, to crypto.ID) (naiveNeed, ledger.Code) {
 	receiver, found := n.organisation(to)
+	need.all = append(need.all, to)
+	if need.vote = n.retired(giver); !need.vote {
+		need.all = append(need.all, giver)
+	}
 	switch {
 	case a.actor != giver && a.actor != to:
-		return ledger.CodeNotOwner
+		return need, ledger.CodeNotOwner
 	case !found:
-		return ledger.CodeUnknownOrganisation
+		return need, ledger.CodeUnknownOrganisation
 	case giver == to:
-		return ledger.CodeExists
+		return need, ledger.CodeExists
 	}
-	return notActive(receiver.Status)
+	return need, notActive(receiver.Status)
 }
 
 func (n *naive) transferDevice(b ledger.TransferDevice) ledger.Code {

@@ -3,6 +3,7 @@ package state_test
 import (
 	"bytes"
 	"cmp"
+	"encoding/binary"
 	"maps"
 	"slices"
 
@@ -159,16 +160,37 @@ func (n *naive) useRows(all map[merkle.Key][]byte) {
 		all[record.StreamDeliveryRow(d.Stream, d.id)] = since
 		all[record.ConsumerDeliveryRow(d.Consumer, d.id)] = since
 	}
+	lengths := make(map[crypto.ID]uint64)
 	for _, d := range n.derived {
 		all[record.DerivedRow(d.stream, d.first)] = record.Derived{Last: d.last, Inputs: d.inputs}.Encode()
 		for place, in := range d.inputs {
 			use := record.Use{First: in.First, Last: in.Last, Stream: d.stream, DerivedFirst: d.first, DerivedLast: d.last}
-			all[record.UseRow(in.Stream, d.index, uint64(place))] = use.Encode()
+			all[useKey(in, d.index, uint64(place))] = use.Encode()
+			lengths[in.Stream] |= length(in)
 		}
+	}
+	for stream, classes := range lengths {
+		all[record.UseLengthsRow(stream)] = record.UseLengths{Classes: classes}.Encode()
 	}
 	for k, e := range n.evidence {
 		all[record.EvidenceRow(k.device, k.key)] = e.Encode()
 	}
+}
+
+// length is the greatest power of two that is not above the number of an input's readings.
+func length(in ledger.Input) (power uint64) {
+	for power = 1; 2*power <= in.Last-in.First+1; power *= 2 {
+	}
+	return power
+}
+
+// useKey is the key of a used_by row as docs/spec/records.md has it.
+func useKey(in ledger.Input, index, place uint64) (k merkle.Key) {
+	k[0] = byte(record.FamilyUse)
+	copy(k[1:], in.Stream[:])
+	binary.BigEndian.PutUint64(k[17:], 1<<63/length(in)+in.First/length(in))
+	binary.BigEndian.PutUint64(k[25:], index*64+place)
+	return k
 }
 
 func (n *naive) consortiumRows(all map[merkle.Key][]byte) {

@@ -42,6 +42,8 @@ type naive struct {
 	signers map[crypto.ID]naiveSigner
 	used    map[crypto.ID]naiveUse // by bridges and organisations
 
+	voted map[ledger.Kind]int // what members' votes decided
+
 	seen func(ledger.Kind, ledger.Code) // is told what became of operations, proposed ones too
 }
 
@@ -167,6 +169,7 @@ func newNaive(chain string, genesis *ledger.Genesis, entry []byte, time int64, s
 	n := &naive{
 		chain:         chain,
 		seen:          seen,
+		voted:         make(map[ledger.Kind]int),
 		organisations: make(map[crypto.ID]*naiveOrganisation),
 		devices:       make(map[crypto.ID]*naiveDevice),
 		bridges:       make(map[crypto.ID]*naiveBridge),

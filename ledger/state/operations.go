@@ -40,7 +40,7 @@ func ruleFor(kind ledger.Kind) kindRule {
 	case ledger.KindResume:
 		return kindRule{apply: resume}
 	case ledger.KindRetire:
-		return kindRule{apply: retire}
+		return kindRule{apply: retire, who: orMembers(leftDevice)}
 	case ledger.KindEnrolDevices:
 		return kindRule{apply: enrolDevices}
 	}
@@ -51,7 +51,7 @@ func ruleFor(kind ledger.Kind) kindRule {
 func ownershipRuleFor(kind ledger.Kind) kindRule {
 	switch kind {
 	case ledger.KindCompromise:
-		return kindRule{apply: compromise}
+		return kindRule{apply: compromise, who: orMembers(leftPrincipal)}
 	case ledger.KindTransferDevice:
 		return kindRule{apply: transferDevice, who: giveDevice}
 	case ledger.KindDescribe:
@@ -59,11 +59,11 @@ func ownershipRuleFor(kind ledger.Kind) kindRule {
 	case ledger.KindTransferStream:
 		return kindRule{apply: transferStream, who: giveStream}
 	case ledger.KindCloseStream:
-		return kindRule{apply: closeStream}
+		return kindRule{apply: closeStream, who: orMembers(leftStream)}
 	case ledger.KindGrant:
 		return kindRule{apply: grant}
 	case ledger.KindRevoke:
-		return kindRule{apply: revoke}
+		return kindRule{apply: revoke, who: orMembers(leftGrant)}
 	case ledger.KindDeliver:
 		return kindRule{apply: deliver}
 	case ledger.KindEquivocation:

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"mtmledger/crypto"
@@ -90,6 +91,30 @@ func TestTransferAll(t *testing.T) {
 	mustRow(t, c, record.DeviceRow(c.Devices[0].ID, h), record.Device{Organisation: c.Organisations[1].ID}.Encode())
 	// What it signed under its old owner's key goes on.
 	apply(t, c, c.Batch(c.Streams[0].At(1, 1)))
+}
+
+// TestTransferInPieces: a device with too many streams, or one that was sold too often, to
+// go with all of them goes alone, then its streams one by one, as the code's advice says.
+func TestTransferInPieces(t *testing.T) {
+	c := newChain(t)
+	openMany(t, c, ledger.MaxStreamsMoved-1)
+	d, to := c.Devices[0], c.Organisations[1].ID
+	if code := agreed(t, c, 0, 1, ledger.TransferDevice{Device: d.ID, To: to, WithStreams: true}); code != ledger.CodeTooMany || !strings.Contains(code.Advice(), "one by one") {
+		t.Fatalf("%v: %s", code, code.Advice())
+	}
+	for _, body := range []ledger.Body{
+		ledger.TransferDevice{Device: d.ID, To: to},
+		ledger.TransferStream{Stream: c.Streams[0].ID, To: to, FromNow: true},
+		ledger.TransferStream{Stream: d.NewStream("more 7").ID, To: to, FromNow: true},
+	} {
+		if code := agreed(t, c, 0, 1, body); code != ledger.CodeOK {
+			t.Fatalf("%v: %v", body.Kind(), code)
+		}
+	}
+	// A stream stays with the seller where it need not go.
+	if owner := row(t, c, record.OwnerRow(c.Streams[1].ID, 0), record.OwnerRow(c.Streams[1].ID, c.Height+1), record.ParseOwner); owner.Organisation != c.Organisations[0].ID {
+		t.Error("a stream went along")
+	}
 }
 
 // TestTransferOncePerBlock: a stream changes hands once a block, with its device or alone.
@@ -282,7 +307,7 @@ func TestDerivedWhole(t *testing.T) {
 	mustRow(t, c, record.DerivedRow(s.ID, 5), record.Derived{Last: 6, Inputs: inputs}.Encode())
 	for i, in := range inputs {
 		use := record.Use{First: in.First, Last: in.Last, Stream: s.ID, DerivedFirst: 5, DerivedLast: 6}
-		mustRow(t, c, record.UseRow(in.Stream, index, uint64(i)), use.Encode())
+		mustRow(t, c, record.UseRow(in.Stream, in.First, in.Last, index, uint64(i)), use.Encode())
 	}
 }
 

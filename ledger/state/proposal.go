@@ -52,7 +52,8 @@ func approve(c *change) ledger.Code {
 }
 
 // agree adds the approval of the key that signed to a proposal. If all have agreed now, it
-// applies what was proposed, with the proposer as actor; if that is refused, so is this
+// applies what was proposed, with the proposer as actor, or whom the members stand in for;
+// if that is refused, so is this
 // approval, and nothing changes.
 func (c *change) agree(id crypto.ID, row record.Proposal) ledger.Code {
 	body, err := ledger.ParseBody(row.Body)
@@ -79,6 +80,9 @@ func (c *change) agree(id crypto.ID, row record.Proposal) ledger.Code {
 		return code
 	}
 	if p.met(need) {
+		if !need.stead.IsZero() {
+			inner.op.Actor = need.stead
+		}
 		if code := apply(inner); code != ledger.CodeOK {
 			return code
 		}

@@ -61,6 +61,18 @@ func (r *transcript) list(ids []crypto.ID) string {
 
 func (r *transcript) validator(key crypto.PublicKey) string { return r.name(ledger.ValidatorID(key)) }
 
+// validatorKey is the key of a founder's validator, or the one that the name makes.
+func (r *transcript) validatorKey(name string) crypto.PublicKey {
+	for _, o := range r.c.Organisations {
+		for _, v := range o.Validators {
+			if key := v.Key.Public(); r.validator(key) == name {
+				return key
+			}
+		}
+	}
+	return simtest.Key(name).Public()
+}
+
 // memberBody is the body of an operation of the consortium, nil for another kind.
 func (r *transcript) memberBody(kind, subject string, flags map[string]string) ledger.Body {
 	switch kind {
@@ -71,7 +83,7 @@ func (r *transcript) memberBody(kind, subject string, flags map[string]string) l
 	case "remove":
 		return ledger.Remove{Organisation: r.id(subject)}
 	case "validator":
-		key := simtest.Key(subject).Public()
+		key := r.validatorKey(subject)
 		r.names[ledger.ValidatorID(key)] = subject
 		return ledger.SetValidator{Organisation: r.id(flags["of"]), Key: key, Power: r.number(flags["power"])}
 	case "set_parameter":

@@ -162,8 +162,12 @@ func (r *transcript) useRow(c merkle.Change, name string) (text string, ok bool)
 		return text, true
 	case record.FamilyUse:
 		v, err := record.ParseUse(c.Value)
+		index, place := record.UseOf(c.Key)
 		return r.line(err, "used %s %d..%d by %s %d..%d, entry %d, input %d", name, v.First, v.Last, r.name(v.Stream), v.DerivedFirst, v.DerivedLast,
-			record.NumberOf(c.Key), record.PlaceOf(c.Key)), true
+			index, place), true
+	case record.FamilyUseLengths:
+		v, err := record.ParseUseLengths(c.Value)
+		return r.line(err, "uses of %s have length classes %b", name, v.Classes), true
 	case record.FamilyEvidence:
 		v, err := record.ParseEvidence(c.Value)
 		return r.line(err, "evidence against %s: two statements for %d of %s", name, v.Number, r.name(v.Stream)), true

@@ -31,7 +31,8 @@ func giveStream(c *change) (agreement, ledger.Code) {
 	return c.give(c.streamOwner(body.Stream).Organisation, body.To)
 }
 
-// give is the agreement of giver and receiver, of whom one is the actor.
+// give is the agreement of giver and receiver, of whom one is the actor. The members' vote
+// stands in for a giver that has left.
 func (c *change) give(giver, receiver crypto.ID) (agreement, ledger.Code) {
 	to, found := c.organisation(receiver)
 	switch {
@@ -41,6 +42,8 @@ func (c *change) give(giver, receiver crypto.ID) (agreement, ledger.Code) {
 		return agreement{}, ledger.CodeUnknownOrganisation
 	case giver == receiver:
 		return agreement{}, ledger.CodeExists
+	case c.left(giver):
+		return agreement{all: []crypto.ID{receiver}, vote: true}, activeCode(to.Status)
 	}
 	return both(giver, receiver), activeCode(to.Status)
 }

@@ -2,6 +2,7 @@ package state
 
 import (
 	"crypto/sha256"
+	"slices"
 
 	"mtmledger/crypto"
 	"mtmledger/ledger"
@@ -11,10 +12,6 @@ import (
 // validatorDelay is how many blocks after its own a change of the validators counts:
 // CometBFT makes the set of block h+2 from the results of block h.
 const validatorDelay = 2
-
-// liveFrom is the number of validators from which on less than a third of the power may
-// change in one block. Among fewer each one has a third or more.
-const liveFrom = 4
 
 // ValidatorUpdate is the new power of a validator; 0 removes it.
 type ValidatorUpdate struct {
@@ -44,10 +41,12 @@ func setValidator(c *change) ledger.Code {
 	case old.Power == 0 && body.Power == 0:
 		return ledger.CodeUnknownValidator
 	}
-	return c.setValidators(record.Validator{Organisation: body.Organisation, Key: body.Key, Power: body.Power})
+	return c.setValidators(staysLive, record.Validator{Organisation: body.Organisation, Key: body.Key, Power: body.Power})
 }
 
-// rotateValidator gives the power of a validator of the actor to a new key.
+// rotateValidator gives the power of a validator of the actor to a new key. A validator
+// with a third of the power or more, as the only one has, can do so too where nothing else
+// changes the set: its owner could halt the chain anyway, and proves to have the new key.
 func rotateValidator(c *change) ledger.Code {
 	body, ok := c.op.Body.(ledger.RotateValidator)
 	if !ok {
@@ -68,11 +67,16 @@ func rotateValidator(c *change) ledger.Code {
 	}
 	next := record.Validator{Organisation: old.Organisation, Key: body.New, Power: old.Power}
 	old.Power = 0
-	return c.setValidators(old, next)
+	live := staysLive
+	if height := c.b.Height + validatorDelay; slices.Equal(c.v.validatorsAt(height-1).Validators, c.v.validatorsAt(height).Validators) {
+		live = func(_, _ record.ValidatorSet) bool { return true }
+	}
+	return c.setValidators(live, old, next)
 }
 
-// setValidators changes the set that decides from block h+2 on.
-func (c *change) setValidators(changed ...record.Validator) ledger.Code {
+// setValidators changes the set that decides from block h+2 on, if the rule says that it
+// may become what it becomes.
+func (c *change) setValidators(live func(before, after record.ValidatorSet) bool, changed ...record.Validator) ledger.Code {
 	height := c.b.Height + validatorDelay
 	before, set := c.v.validatorsAt(height-1), c.v.validatorsAt(height)
 	for _, v := range changed {
@@ -86,39 +90,24 @@ func (c *change) setValidators(changed ...record.Validator) ledger.Code {
 	switch {
 	case len(set.Validators) > ledger.MaxValidators:
 		return ledger.CodeTooMany
-	case !staysLive(before, set):
+	case !live(before, set):
 		return ledger.CodeNotLive
 	}
 	c.put(record.ValidatorSetRow(height), set.Encode())
 	return ledger.CodeOK
 }
 
-// staysLive tells whether one block may turn a validator set into another: what leaves
-// and what joins is each less than a third of the power, so that those who stay can
-// decide without them. Of fewer than four validators one may leave and one may join.
+// staysLive tells whether a vote may turn the validator set of one block into that of the
+// next: what stays as it is, of each validator the lesser of its powers, is more than two
+// thirds of both. So those who stay decide without what is new, even if nobody runs it,
+// and what leaves is less than a third. One rule for sets of all sizes: a small one changes
+// in more steps.
 func staysLive(before, after record.ValidatorSet) bool {
-	if len(before.Validators) == 0 || len(after.Validators) == 0 {
-		return false
-	}
-	var up, down, joined, left uint64
-	for _, v := range after.Validators {
-		old := before.Find(v.Key).Power
-		if old == 0 {
-			joined++
-		}
-		up += v.Power - min(v.Power, old)
-	}
+	stays := uint64(0)
 	for _, v := range before.Validators {
-		now := after.Find(v.Key).Power
-		if now == 0 {
-			left++
-		}
-		down += v.Power - min(v.Power, now)
+		stays += min(v.Power, after.Find(v.Key).Power)
 	}
-	if len(before.Validators) < liveFrom {
-		return joined <= 1 && left <= 1
-	}
-	return 3*max(up, down) < before.Total()
+	return 3*stays > 2*max(before.Total(), after.Total())
 }
 
 // validator is the last that is known of a validator, with the changes of this block.
