@@ -90,7 +90,8 @@ type Config struct {
 	// CacheBytes bounds the database's block cache; default 64 MiB.
 	CacheBytes int64 `json:"cache_bytes,omitempty"`
 
-	version uint64 // of the rules, app.Config.Version; tests of an upgrade set it
+	version   uint64        // of the rules, app.Config.Version; tests of an upgrade set it
+	closeTime time.Duration // tests of a node that hangs set it
 }
 
 // withDefaults returns c with every zero field set.
@@ -102,6 +103,7 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.StallAfter, max(DefaultStallAfter, 3*c.Heartbeat))
 	setDefault(&c.RetainBlocks, DefaultRetainBlocks)
 	setDefault(&c.SignerWait, DefaultSignerWait)
+	setDefault(&c.closeTime, closeTime)
 	if c.Name == "" {
 		c.Name, _ = os.Hostname() // a node without a host name has no name
 	}

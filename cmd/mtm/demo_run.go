@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -228,10 +229,10 @@ func (d *demo) watch(cmd *cobra.Command) error {
 				cancel()
 			}
 		case err := <-failed:
-			return fmt.Errorf("the validator ended: %w", err)
+			return endedEarly("validator", err)
 		case err := <-d.bridge:
 			d.bridge <- err
-			return fmt.Errorf("the bridge ended: %w", err)
+			return endedEarly("bridge", err)
 		case <-tick.C:
 			if live.Live() {
 				live.Draw(d.frame(ctx))
@@ -239,6 +240,14 @@ func (d *demo) watch(cmd *cobra.Command) error {
 		}
 	}
 	return first
+}
+
+// errEnded is the reason of a part that ended without one.
+var errEnded = errors.New("nobody stopped it, and it gave no reason")
+
+// endedEarly says why a part of the demo ended too early.
+func endedEarly(part string, err error) error {
+	return fmt.Errorf("the %s ended: %w", part, cmp.Or(err, errEnded))
 }
 
 // finish waits for the last acknowledgements, proves a reading and gathers the
