@@ -28,6 +28,7 @@ import (
 	"time"
 
 	"mtmledger/crypto"
+	"mtmledger/internal/disk"
 )
 
 // Defaults of Config. A block interval of 100 ms keeps the median time from
@@ -166,13 +167,16 @@ func (c Config) validateAddresses() error {
 // configPath is where a home keeps its Config.
 func configPath(home string) string { return filepath.Join(home, "config", "node.json") }
 
-// Save writes c to its home.
-func (c Config) Save() error {
+// Save writes c to its home, in one step and for good: a reader, or a start after a
+// power loss, finds the old one or the new one.
+func (c Config) Save() error { return c.save(disk.OS{}) }
+
+func (c Config) save(f disk.FS) error {
 	b, err := json.MarshalIndent(c, "", "  ")
-	if err != nil {
-		return fmt.Errorf("node: save configuration: %w", err)
+	if err == nil {
+		err = disk.WriteFile(f, configPath(c.Home), append(b, '\n'))
 	}
-	if err := os.WriteFile(configPath(c.Home), append(b, '\n'), 0o644); err != nil {
+	if err != nil {
 		return fmt.Errorf("node: save configuration: %w", err)
 	}
 	return nil
