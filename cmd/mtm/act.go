@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"strings"
 	"time"
 
@@ -322,7 +321,7 @@ func (s *session) saveBody(cmd *cobra.Command, body ledger.Body) error {
 	if _, err := ledger.ParseBody(b); err != nil {
 		return err
 	}
-	if err := os.WriteFile(s.save, b, 0o644); err != nil {
+	if err := writeFile(s.save, b); err != nil {
 		return err
 	}
 	return report(cmd, s.asJSON, map[string]any{"operation": body.Kind().String(), "file": s.save, "bytes": len(b)},

@@ -332,7 +332,7 @@ func (d *demo) certify(ctx context.Context, r *demoResult) error {
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(r.Trust, root, 0o644); err != nil {
+	if err := writeFile(r.Trust, root); err != nil {
 		return err
 	}
 	for _, s := range r.Streams {

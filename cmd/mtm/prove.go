@@ -82,7 +82,7 @@ func prove(ctx context.Context, c ledgerClient, stream crypto.ID, first, last ui
 	if err := os.MkdirAll(filepath.Dir(out), 0o755); err != nil {
 		return proven{}, err
 	}
-	if err := os.WriteFile(out, file, 0o644); err != nil {
+	if err := writeFile(out, file); err != nil {
 		return proven{}, err
 	}
 	return proven{out, stream, first, last, len(file)}, nil

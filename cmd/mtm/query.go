@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -392,5 +391,5 @@ func (a *asking) keep(file []byte, page int) error {
 	if page > 0 {
 		name = fmt.Sprintf("%s.%d", a.out, page+1)
 	}
-	return os.WriteFile(name, file, 0o644)
+	return writeFile(name, file)
 }
