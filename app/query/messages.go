@@ -89,6 +89,7 @@ type Status struct {
 	PoolBytes    uint64
 	DiskBytes    uint64
 	SignedHeight uint64 // greatest height whose state certificates can prove
+	Refused      Refused
 }
 
 // ResultsRequest asks what became of transactions, by their TxHash.
@@ -263,7 +264,7 @@ func (m *Tip) fields(x *coder) {
 }
 
 func (m *Status) fields(x *coder) {
-	x.array(14)
+	x.array(15)
 	x.text(&m.Chain, ledger.MaxChain)
 	x.uint(&m.Height)
 	x.hash(&m.AppHash)
@@ -278,6 +279,7 @@ func (m *Status) fields(x *coder) {
 	x.uint(&m.PoolBytes)
 	x.uint(&m.DiskBytes)
 	x.uint(&m.SignedHeight)
+	m.Refused.fields(x)
 }
 
 func (m *ResultsRequest) fields(x *coder) {
