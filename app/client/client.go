@@ -31,6 +31,8 @@ type (
 	HeightInfo       = query.HeightInfo
 	KeyInfo          = query.KeyInfo
 	Gap              = query.Gap
+	Refused          = query.Refused
+	CodeCount        = query.CodeCount
 )
 
 // transport carries a query to a node and its answer back. Refusals are

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	dbm "github.com/cometbft/cometbft-db"
@@ -70,6 +71,7 @@ type Node struct {
 	end    context.CancelFunc
 	once   sync.Once
 	why    error         // set before life ends
+	moved  atomic.Int64  // when the height last changed, as supervise saw it: ns since the Unix epoch
 	closed chan error    // takes what close returns
 	done   chan struct{} // closed when everything is closed, or hangs
 	err    error         // set before done is closed
@@ -91,6 +93,7 @@ func Start(ctx context.Context, cfg Config, logger *slog.Logger) (*Node, error) 
 		closed: make(chan error, 1),
 		done:   make(chan struct{}),
 	}
+	n.moved.Store(time.Now().UnixNano())
 	n.life, n.end = context.WithCancel(context.Background())
 	if err := n.start(ctx); err != nil {
 		return nil, errors.Join(err, n.closeInTime())
@@ -274,6 +277,7 @@ func (n *Node) supervise(ctx context.Context) {
 			n.checkSigner(h)
 			if h != height {
 				height, since = h, time.Now()
+				n.moved.Store(since.UnixNano())
 			} else if n.cfg.StallAfter > 0 && time.Since(since) > n.cfg.StallAfter {
 				n.fail(fmt.Errorf("%w for %v after height %d", ErrStalled, n.cfg.StallAfter, h))
 			}
