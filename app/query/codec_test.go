@@ -27,6 +27,7 @@ func samples() []Message {
 		&KeyInfo{Height: 1, Key: crypto.PublicKey{2}, Opens: 3, Closes: 4},
 		&FindRequest{Stream: id, Number: 1},
 		&RangeRequest{Stream: id, First: 1, Last: 2},
+		&CertificateRequest{RangeRequest: RangeRequest{Stream: id, First: 1, Last: 2}, From: merkle.Hash{3}},
 		&StatementsRequest{Stream: id, From: 1, Count: 2},
 		&statement,
 		&Statements{Height: 1, Next: 2, List: []Statement{statement}},
@@ -44,7 +45,7 @@ func samples() []Message {
 		&Pin{ID: id, Height: 1, Expires: 2},
 		&AnswerRequest{
 			Pin: id, Questions: []Question{{Query: proof.Query{Kind: 3, Lo: merkle.Key{1}, Hi: merkle.Key{2}}, Follow: 4, History: true, At: 5}},
-			Entries: []uint64{6}, Cover: &RangeRequest{Stream: id, First: 7, Last: 8}, Limit: 9,
+			Entries: []uint64{6}, Cover: &RangeRequest{Stream: id, First: 7, Last: 8}, Limit: 9, From: merkle.Hash{10},
 		},
 	}
 }

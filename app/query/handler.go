@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"mtmledger/app/store"
+	"mtmledger/crypto/merkle"
 	"mtmledger/ledger"
 	"mtmledger/ledger/proof"
 )
@@ -21,9 +22,9 @@ type SignedHeader struct {
 type Chain interface {
 	// Signed returns the header at a height with its votes.
 	Signed(height uint64) (SignedHeader, error)
-	// Path returns a step for each change of the validator set from the
-	// genesis to the set that signs at a height.
-	Path(height uint64) ([]proof.PathStep, error)
+	// Path returns a step for each change of the validator set from the one with
+	// the hash from, zero for the genesis's, to the set that signs at a height.
+	Path(from merkle.Hash, height uint64) ([]proof.PathStep, error)
 	// Describe fills in what CometBFT knows of the node's status.
 	Describe(s *Status)
 }

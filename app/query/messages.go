@@ -19,7 +19,7 @@
 //	/devices       ListRequest     DeviceList    of an organisation, or all
 //	/organisations ListRequest     OrganisationList
 //	/app-hash      HeightRequest   HeightInfo
-//	/certificate   RangeRequest    File          a .mtmcert file
+//	/certificate   CertificateRequest File          a .mtmcert file
 //	/answer        AnswerRequest   File          a .mtmanswer file
 //	/pin           Empty           Pin           holds a height for 10 minutes
 //	/unpin         IDRequest       Empty         ends that
@@ -31,6 +31,7 @@ package query
 
 import (
 	"mtmledger/crypto"
+	"mtmledger/crypto/merkle"
 	"mtmledger/ledger"
 )
 
@@ -141,6 +142,13 @@ type StatementsRequest struct {
 type RangeRequest struct {
 	Stream      crypto.ID
 	First, Last uint64
+}
+
+// CertificateRequest asks for the certificate of numbers First..Last of a stream, which
+// one statement holds, for those who pinned the validator set with the hash From.
+type CertificateRequest struct {
+	RangeRequest
+	From merkle.Hash // proof.ValidatorsHash; zero: the genesis's set
 }
 
 // Statement is a committed statement.
@@ -324,6 +332,12 @@ func (m *RangeRequest) fields(x *coder) {
 	x.id(&m.Stream)
 	x.uint(&m.First)
 	x.uint(&m.Last)
+}
+
+func (m *CertificateRequest) fields(x *coder) {
+	x.array(2)
+	m.RangeRequest.fields(x)
+	x.fixed(m.From[:])
 }
 
 func (m *StatementsRequest) fields(x *coder) {

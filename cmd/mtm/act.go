@@ -341,14 +341,11 @@ func (s *session) proven(height uint64, q client.AnswerRequest) (*proof.Answered
 	if path == "" {
 		return nil, withHint(errNoTrust, "--trust FILE, or --home of the ledger's folder")
 	}
-	pinned, err := readAtMost(path, proof.MaxTrustRoot)
+	root, err := readTrust(path)
 	if err != nil {
 		return nil, err
 	}
-	root, err := proof.ParseTrustRoot(pinned)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
+	q.From = proof.ValidatorsHash(root.Validators)
 	ctx, cancel := context.WithTimeout(s.ctx, provenPatience)
 	defer cancel()
 	tick := time.NewTicker(provenPollEvery)

@@ -340,7 +340,8 @@ func (d *demo) certify(ctx context.Context, r *demoResult) error {
 			continue
 		}
 		out := filepath.Join(d.keep, "certificates", fmt.Sprintf("%s-%d.mtmcert", s.ID, s.Mark))
-		if _, err := prove(ctx, d.client, s.ID, s.Mark, s.Mark, out, drainTime); err != nil {
+		q := client.CertificateRequest{RangeRequest: client.RangeRequest{Stream: s.ID, First: s.Mark, Last: s.Mark}}
+		if _, err := prove(ctx, d.client, q, out, drainTime); err != nil {
 			return err
 		}
 		if _, err := verifyFiles([]string{out}, r.Trust); err != nil {

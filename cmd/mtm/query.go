@@ -279,8 +279,9 @@ func (a *asking) asker(c answerClient, root proof.TrustRoot) (asker, error) {
 	if err != nil {
 		return nil, err
 	}
-	kept := 0
+	kept, from := 0, proof.ValidatorsHash(root.Validators)
 	return func(ctx context.Context, q client.AnswerRequest) (*proof.Answered, error) {
+		q.From = from
 		ctx, cancel := context.WithTimeout(ctx, max(a.patience, time.Second))
 		defer cancel()
 		file, err := patiently(ctx, func() ([]byte, error) { return c.Answer(ctx, q) })
