@@ -72,8 +72,9 @@ type Node struct {
 	once   sync.Once
 	why    error         // set before life ends
 	moved  atomic.Int64  // when the height last changed, as supervise saw it: ns since the Unix epoch
-	closed chan error    // takes what close returns
-	done   chan struct{} // closed when everything is closed, or hangs
+	closed chan struct{} // closed when everything is closed
+	failed error         // in closing; set before closed is closed
+	done   chan struct{} // closed with closed, or when closing hangs
 	err    error         // set before done is closed
 }
 
@@ -90,7 +91,7 @@ func Start(ctx context.Context, cfg Config, logger *slog.Logger) (*Node, error) 
 	n := &Node{
 		cfg:    cfg.withDefaults(),
 		log:    logger,
-		closed: make(chan error, 1),
+		closed: make(chan struct{}),
 		done:   make(chan struct{}),
 	}
 	n.moved.Store(time.Now().UnixNano())
@@ -300,10 +301,13 @@ func (n *Node) height() uint64 {
 // one. The database then stays open, because it is in use; the process should exit, and
 // the next start replays what was not synced.
 func (n *Node) closeInTime() error {
-	go func() { n.closed <- n.close() }()
+	go func() {
+		n.failed = n.close()
+		close(n.closed)
+	}()
 	select {
-	case err := <-n.closed:
-		return err
+	case <-n.closed:
+		return n.failed
 	case <-time.After(n.cfg.closeTime):
 		return fmt.Errorf("%w after %v: CometBFT or the database hangs; the process must end", ErrHung, n.cfg.closeTime)
 	}
