@@ -48,7 +48,7 @@ func (s signer) Signed(height uint64) (query.SignedHeader, error) {
 	return query.SignedHeader{Light: proof.LightBlock{Header: h, Commit: c}, Validators: s.set()}, nil
 }
 
-func (s signer) Path(uint64) ([]proof.PathStep, error) { return nil, nil }
+func (s signer) Path(merkle.Hash, uint64) ([]proof.PathStep, error) { return nil, nil }
 
 func (s signer) Describe(*query.Status) {}
 

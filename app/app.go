@@ -43,7 +43,7 @@ const verifiedCache = 200_000
 // Config is what an App needs.
 type Config struct {
 	State *store.State
-	// Query answers Query; nil refuses all.
+	// Query answers Query and has the counters of refusals; nil refuses all.
 	Query *query.Handler
 	// Workers verify signatures; 0 means GOMAXPROCS.
 	Workers int
@@ -62,6 +62,7 @@ type App struct {
 
 	st       *store.State
 	query    *query.Handler
+	refused  *query.Counters
 	verifier *crypto.Verifier
 	retain   uint64
 	version  uint64
@@ -88,9 +89,14 @@ func New(c Config) (*App, error) {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
+	refused := new(query.Counters)
+	if c.Query != nil {
+		refused = &c.Query.Refused
+	}
 	return &App{
 		st:       c.State,
 		query:    c.Query,
+		refused:  refused,
 		verifier: crypto.NewVerifier(crypto.VerifierConfig{Workers: c.Workers, CacheSize: verifiedCache}),
 		retain:   c.RetainBlocks,
 		version:  cmp.Or(c.Version, Version),
@@ -148,6 +154,7 @@ func (a *App) Query(ctx context.Context, req *abci.RequestQuery) (*abci.Response
 	err := ledger.Errorf(ledger.CodeNotFound, "queries are off")
 	if req.Height < 0 {
 		err = ledger.Errorf(ledger.CodeMalformed, "negative height")
+		a.refused.Queries.Add(ledger.CodeMalformed)
 	} else if a.query != nil {
 		value, err = a.query.At(ctx, req.Path, req.Data, uint64(req.Height))
 	}

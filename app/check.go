@@ -16,7 +16,7 @@ import (
 // doesn't keep the good ones beside it out. An operation that would be refused
 // for good is refused here.
 func (a *App) CheckTx(_ context.Context, req *abci.RequestCheckTx) (*abci.ResponseCheckTx, error) {
-	return response(a.check(req.Tx)), nil
+	return a.response(a.check(req.Tx)), nil
 }
 
 // check is checkAll for one.

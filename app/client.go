@@ -115,7 +115,7 @@ func (c *Clients) work() {
 				txs[i] = j.tx
 			}
 			for i, err := range c.app.checkAll(txs) {
-				c.deliver(group[i], response(err))
+				c.deliver(group[i], c.app.response(err))
 				c.bytes.Add(-int64(len(txs[i])))
 			}
 		}
@@ -137,12 +137,14 @@ func (c *Clients) group(first *job) []*job {
 	return group
 }
 
-// response is CheckTx's answer.
-func response(err error) *abci.ResponseCheckTx {
+// response is CheckTx's answer, and counts a refusal.
+func (a *App) response(err error) *abci.ResponseCheckTx {
 	if err == nil {
 		return &abci.ResponseCheckTx{}
 	}
-	return &abci.ResponseCheckTx{Code: uint32(ledger.CodeOf(err)), Log: err.Error()}
+	code := ledger.CodeOf(err)
+	a.refused.Transactions.Add(code)
+	return &abci.ResponseCheckTx{Code: uint32(code), Log: err.Error()}
 }
 
 // enqueue takes a transaction to check, or answers at once that it can't.
@@ -156,7 +158,7 @@ func (c *Clients) enqueue(req *abci.RequestCheckTx) *abcicli.ReqRes {
 		}
 	}
 	c.bytes.Add(-int64(len(j.tx)))
-	answer(j, response(ledger.CodeOverloaded.Err()))
+	answer(j, c.app.response(ledger.CodeOverloaded.Err()))
 	return j.res
 }
 
@@ -178,10 +180,10 @@ func (c *Clients) deliver(j *job, res *abci.ResponseCheckTx) {
 // lastLook refuses what the pool would drop silently or keep in vain.
 func (c *Clients) lastLook(p *pool, tx []byte, res *abci.ResponseCheckTx) *abci.ResponseCheckTx {
 	if p.Size() >= p.maxCount || p.SizeBytes()+int64(len(tx)) > p.maxBytes {
-		return response(ledger.CodeOverloaded.Err())
+		return c.app.response(ledger.CodeOverloaded.Err())
 	}
 	if _, found, err := c.app.committed(ledger.TxHash(tx)); err == nil && found {
-		return response(ledger.CodeReplayed.Err())
+		return c.app.response(ledger.CodeReplayed.Err())
 	}
 	return res
 }

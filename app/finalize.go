@@ -191,8 +191,23 @@ func (a *App) Commit(context.Context, *abci.RequestCommit) (*abci.ResponseCommit
 	if err := a.st.Commit(*b); err != nil {
 		return nil, fmt.Errorf("app: %w", err)
 	}
+	a.count(b)
 	a.announce(b)
 	return &abci.ResponseCommit{RetainHeight: a.retainHeight(b.Height)}, nil
+}
+
+// count counts what a committed block refused. A block that is replayed counts once a run.
+func (a *App) count(b *store.Block) {
+	for _, r := range b.Results {
+		res, err := state.DecodeResult(r.Data)
+		if err != nil {
+			continue // it was encoded here
+		}
+		a.refused.Committed.Add(res.Code)
+		for _, code := range res.Codes {
+			a.refused.Committed.Add(code)
+		}
+	}
 }
 
 // retainEvery spaces out pruning, which costs CometBFT a few writes each time.

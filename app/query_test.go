@@ -240,7 +240,7 @@ func TestBadQueries(t *testing.T) {
 	c.block()
 	empty := query.Encode(&query.Empty{})
 	certificate := func(first, last uint64) []byte {
-		return query.Encode(&query.RangeRequest{Stream: d.Stream, First: first, Last: last})
+		return query.Encode(&query.CertificateRequest{RangeRequest: query.RangeRequest{Stream: d.Stream, First: first, Last: last}})
 	}
 	tests := []struct {
 		name    string

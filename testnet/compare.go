@@ -33,6 +33,8 @@ type ValidatorStatus struct {
 	Peers      uint64 `json:"peers"`
 	CatchingUp bool   `json:"catching_up,omitempty"`
 	DiskBytes  uint64 `json:"disk_bytes,omitempty"`
+	// Refused counts, by code, what the validator refused since its start.
+	Refused client.Refused `json:"refused,omitzero"`
 }
 
 // answerTime bounds how long one validator may take to answer.
@@ -83,6 +85,7 @@ func ask(ctx context.Context, c *client.Remote, v Validator) ValidatorStatus {
 	}
 	out.Running, out.Height, out.AppHash = true, s.Height, hex.EncodeToString(s.AppHash[:])
 	out.LogSize, out.Peers, out.CatchingUp, out.DiskBytes = s.LogSize, s.Peers, s.CatchingUp, s.DiskBytes
+	out.Refused = s.Refused
 	return out
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"mtmledger/app/node"
 	"mtmledger/crypto"
+	"mtmledger/internal/disk"
 	"mtmledger/internal/port"
 	"mtmledger/ledger"
 	"mtmledger/ledger/proof"
@@ -110,7 +111,7 @@ func makeKey(path string) (crypto.PublicKey, error) {
 		}
 		return k.Public(), nil
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+	if err := disk.EnsureDir(disk.OS{}, filepath.Dir(path)); err != nil {
 		return crypto.PublicKey{}, fmt.Errorf("testnet: %w", err)
 	}
 	k, err := crypto.GenerateKey()

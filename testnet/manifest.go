@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 
 	"mtmledger/crypto"
+	"mtmledger/internal/disk"
 )
 
 // ManifestVersion is the form of the manifest written by this code.
@@ -115,19 +116,9 @@ func (m *Manifest) Save() error {
 	return writeFile(m.Path(manifestName), append(b, '\n'))
 }
 
-// writeFile replaces a file in one step.
+// writeFile replaces a file in one step and for good; several processes may.
 func writeFile(path string, b []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
-	if err != nil {
-		return fmt.Errorf("testnet: %w", err)
-	}
-	_, err = f.Write(b)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		os.Remove(f.Name())
+	if err := disk.WriteShared(disk.OS{}, path, b); err != nil {
 		return fmt.Errorf("testnet: write %s: %w", path, err)
 	}
 	return nil

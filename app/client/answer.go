@@ -9,10 +9,11 @@ import (
 
 // Questions for provable answers.
 type (
-	AnswerRequest = query.AnswerRequest
-	Question      = query.Question
-	RangeRequest  = query.RangeRequest
-	Pin           = query.Pin
+	AnswerRequest      = query.AnswerRequest
+	CertificateRequest = query.CertificateRequest
+	Question           = query.Question
+	RangeRequest       = query.RangeRequest
+	Pin                = query.Pin
 )
 
 // MaxQuestions bounds the questions of one request.

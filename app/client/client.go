@@ -31,6 +31,8 @@ type (
 	HeightInfo       = query.HeightInfo
 	KeyInfo          = query.KeyInfo
 	Gap              = query.Gap
+	Refused          = query.Refused
+	CodeCount        = query.CodeCount
 )
 
 // transport carries a query to a node and its answer back. Refusals are
@@ -157,8 +159,14 @@ func (r reads) AppHash(ctx context.Context, height uint64) (h HeightInfo, err er
 // which must lie in one statement. CodeFutureHeight: committed, but not signed
 // for yet; ask again after the next block.
 func (r reads) Certificate(ctx context.Context, stream crypto.ID, first, last uint64) ([]byte, error) {
+	return r.CertificateFrom(ctx, CertificateRequest{RangeRequest: RangeRequest{Stream: stream, First: first, Last: last}})
+}
+
+// CertificateFrom is Certificate for those who pinned a later validator set than the
+// genesis's. CodeNotFound: the node knows no such set.
+func (r reads) CertificateFrom(ctx context.Context, q CertificateRequest) ([]byte, error) {
 	var f query.File
-	err := r.ask(ctx, query.PathCertificate, &query.RangeRequest{Stream: stream, First: first, Last: last}, &f)
+	err := r.ask(ctx, query.PathCertificate, &q, &f)
 	return f.Bytes, err
 }
 

@@ -23,12 +23,12 @@ func (b backend) Query(ctx context.Context, path string, request []byte) ([]byte
 // Submit implements client.Backend.
 func (b backend) Submit(ctx context.Context, tx []byte) error {
 	if b.n.comet.ConsensusReactor().WaitSync() {
-		return ledger.Errorf(ledger.CodeOverloaded, "the node is catching up")
+		return b.n.refusedTx(ledger.Errorf(ledger.CodeOverloaded, "the node is catching up"))
 	}
 	answer := make(chan *abci.ResponseCheckTx, 1)
 	err := b.n.comet.Mempool().CheckTx(tx, func(res *abci.ResponseCheckTx) { answer <- res }, mempool.TxInfo{})
 	if err != nil {
-		return poolError(err)
+		return b.n.refusedTx(poolError(err))
 	}
 	select {
 	case res := <-answer:
@@ -41,6 +41,13 @@ func (b backend) Submit(ctx context.Context, tx []byte) error {
 	case <-b.n.life.Done():
 		return ErrStopped
 	}
+}
+
+// refusedTx counts a transaction that the application was not asked about: it counts
+// the others itself.
+func (n *Node) refusedTx(err error) error {
+	n.queries.Refused.Transactions.Add(refusalCode(err))
+	return err
 }
 
 // poolError gives the pool's errors their codes; a transaction that it knows is

@@ -134,20 +134,36 @@ func (c *chain) commit(h int64) *types.Commit {
 // CometBFT prunes them.
 func (c *chain) Keep(below uint64) error { return c.scan(int64(below)) }
 
-// Path implements query.Chain.
-func (c *chain) Path(height uint64) ([]proof.PathStep, error) {
+// Path implements query.Chain. A set that was in force twice counts from its last time:
+// that is the shortest path, and as good for whoever pinned the set.
+func (c *chain) Path(from merkle.Hash, height uint64) ([]proof.PathStep, error) {
 	if err := c.scan(int64(height) - 1); err != nil {
 		return nil, err
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var path []proof.PathStep
+	found := from == merkle.Hash{}
 	for _, s := range c.steps {
-		if s.height < height {
-			path = append(path, s.PathStep)
+		if s.height >= height {
+			break
+		}
+		header := &s.Light.Header
+		found = found || header.ValidatorsHash == from
+		if path = append(path, s.PathStep); from == header.NextValidatorsHash {
+			path, found = nil, true
 		}
 	}
-	return path, nil
+	if found || len(path) == 0 && c.signedBy(from, height) {
+		return path, nil
+	}
+	return nil, ledger.Errorf(ledger.CodeNotFound, "no validator set up to height %d has the hash %s: the trust root is another ledger's, or of a later set", height, from)
+}
+
+// signedBy tells whether the set with a hash signs at a height.
+func (c *chain) signedBy(set merkle.Hash, height uint64) bool {
+	meta := c.blocks.LoadBlockMeta(int64(height))
+	return meta != nil && slices.Equal(meta.Header.ValidatorsHash, set[:])
 }
 
 // Signed implements query.Chain.

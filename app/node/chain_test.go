@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	cmtproto "github.com/cometbft/cometbft/proto/tendermint/types"
 	"github.com/cometbft/cometbft/types"
 
+	"mtmledger/crypto/merkle"
 	"mtmledger/ledger"
 	"mtmledger/ledger/proof"
 )
@@ -153,7 +155,7 @@ func (f *fakeChain) prune(below int64) {
 // checkPath verifies a path by package proof, from the first set on.
 func checkPath(t *testing.T, c *chain, height uint64, wantAt ...uint64) {
 	t.Helper()
-	path, err := c.Path(height)
+	path, err := c.Path(merkle.Hash{}, height)
 	if err != nil || len(path) != len(wantAt) {
 		t.Fatalf("path to %d has %d steps, %v; want them at %v", height, len(path), err, wantAt)
 	}
@@ -220,6 +222,56 @@ func TestPath(t *testing.T) {
 	f.commits = nil
 	if _, err := c.Signed(12); ledger.CodeOf(err) != ledger.CodeFutureHeight {
 		t.Errorf("header without votes: %v", err)
+	}
+}
+
+// TestPathFromPinnedSet: whoever pinned a later set gets the path from there, from the
+// last time that it was in force; a set that nobody knows is an error.
+func TestPathFromPinnedSet(t *testing.T) {
+	f := newFakeChain(t, 12)
+	c, err := newChain(fakeID, f, f, f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	hash := func(height int64) merkle.Hash {
+		set, err := c.validators(height)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return proof.ValidatorsHash(set)
+	}
+	for _, tt := range []struct {
+		name   string
+		from   merkle.Hash
+		height uint64
+		want   []uint64
+		code   ledger.Code
+	}{
+		{"genesis, unnamed", merkle.Hash{}, 12, []uint64{3, 7}, ledger.CodeOK},
+		{"genesis", hash(1), 12, []uint64{3, 7}, ledger.CodeOK},
+		{"genesis, before any change", hash(1), 3, nil, ledger.CodeOK},
+		{"second set", hash(4), 12, []uint64{7}, ledger.CodeOK},
+		{"second set, before the next", hash(4), 7, nil, ledger.CodeOK},
+		{"last set", hash(8), 12, nil, ledger.CodeOK},
+		{"a set that comes later", hash(8), 7, nil, ledger.CodeNotFound},
+		{"no set of this ledger", merkle.Hash{1}, 12, nil, ledger.CodeNotFound},
+		{"no set, before any change", merkle.Hash{1}, 3, nil, ledger.CodeNotFound},
+	} {
+		path, err := c.Path(tt.from, tt.height)
+		var at []uint64
+		for _, s := range path {
+			at = append(at, s.Light.Header.Height)
+		}
+		if ledger.CodeOf(err) != tt.code || !slices.Equal(at, tt.want) {
+			t.Errorf("%s: steps at %v, %v; want %v, %v", tt.name, at, err, tt.want, tt.code)
+		}
+	}
+	back := step{height: 9}
+	back.Light.Header.Height = 9
+	back.Light.Header.ValidatorsHash, back.Light.Header.NextValidatorsHash = hash(8), hash(4)
+	c.steps = append(c.steps, back)
+	if path, err := c.Path(hash(4), 12); err != nil || len(path) != 0 {
+		t.Errorf("a set that came back: %d steps, %v", len(path), err)
 	}
 }
 

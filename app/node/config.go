@@ -28,6 +28,7 @@ import (
 	"time"
 
 	"mtmledger/crypto"
+	"mtmledger/internal/disk"
 )
 
 // Defaults of Config. A block interval of 100 ms keeps the median time from
@@ -90,7 +91,8 @@ type Config struct {
 	// CacheBytes bounds the database's block cache; default 64 MiB.
 	CacheBytes int64 `json:"cache_bytes,omitempty"`
 
-	version uint64 // of the rules, app.Config.Version; tests of an upgrade set it
+	version   uint64        // of the rules, app.Config.Version; tests of an upgrade set it
+	closeTime time.Duration // tests of a node that hangs set it
 }
 
 // withDefaults returns c with every zero field set.
@@ -102,6 +104,7 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.StallAfter, max(DefaultStallAfter, 3*c.Heartbeat))
 	setDefault(&c.RetainBlocks, DefaultRetainBlocks)
 	setDefault(&c.SignerWait, DefaultSignerWait)
+	setDefault(&c.closeTime, closeTime)
 	if c.Name == "" {
 		c.Name, _ = os.Hostname() // a node without a host name has no name
 	}
@@ -164,13 +167,16 @@ func (c Config) validateAddresses() error {
 // configPath is where a home keeps its Config.
 func configPath(home string) string { return filepath.Join(home, "config", "node.json") }
 
-// Save writes c to its home.
-func (c Config) Save() error {
+// Save writes c to its home, in one step and for good: a reader, or a start after a
+// power loss, finds the old one or the new one.
+func (c Config) Save() error { return c.save(disk.OS{}) }
+
+func (c Config) save(f disk.FS) error {
 	b, err := json.MarshalIndent(c, "", "  ")
-	if err != nil {
-		return fmt.Errorf("node: save configuration: %w", err)
+	if err == nil {
+		err = disk.WriteFile(f, configPath(c.Home), append(b, '\n'))
 	}
-	if err := os.WriteFile(configPath(c.Home), append(b, '\n'), 0o644); err != nil {
+	if err != nil {
 		return fmt.Errorf("node: save configuration: %w", err)
 	}
 	return nil

@@ -11,12 +11,12 @@ import (
 
 	"mtmledger/app/signer"
 	"mtmledger/crypto"
+	"mtmledger/internal/disk"
 	"mtmledger/ledger/proof"
 
 	cfg "github.com/cometbft/cometbft/config"
 	cmted25519 "github.com/cometbft/cometbft/crypto/ed25519"
 	"github.com/cometbft/cometbft/p2p"
-	"github.com/cometbft/cometbft/privval"
 	"github.com/cometbft/cometbft/types"
 )
 
@@ -86,7 +86,9 @@ func InitKeys(home string) (Identity, error) {
 	}
 	keyFile := c.PrivValidatorKeyFile()
 	if _, err := os.Stat(keyFile); errors.Is(err, os.ErrNotExist) {
-		privval.GenFilePV(keyFile, c.PrivValidatorStateFile()).Save()
+		if err := makeKeyFiles(disk.OS{}, keyFile, c.PrivValidatorStateFile()); err != nil {
+			return Identity{}, fmt.Errorf("node: init: %w", err)
+		}
 	}
 	return LoadIdentity(home)
 }
@@ -94,11 +96,11 @@ func InitKeys(home string) (Identity, error) {
 // initNode makes the directories and the p2p identity of a home.
 func initNode(home string, c *cfg.Config) error {
 	for _, dir := range []string{"config", "data"} {
-		if err := os.MkdirAll(filepath.Join(home, dir), 0o700); err != nil {
+		if err := disk.EnsureDir(disk.OS{}, filepath.Join(home, dir)); err != nil {
 			return fmt.Errorf("node: init: %w", err)
 		}
 	}
-	if _, err := p2p.LoadOrGenNodeKey(c.NodeKeyFile()); err != nil {
+	if err := signer.MakeIdentity(disk.OS{}, c.NodeKeyFile()); err != nil {
 		return fmt.Errorf("node: init: %w", err)
 	}
 	return nil
@@ -182,7 +184,7 @@ func WriteGenesis(home string, doc *types.GenesisDoc) error {
 	if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("%w: %s is already there", ErrHome, path)
 	}
-	if err := doc.SaveAs(path); err != nil {
+	if err := writeJSON(disk.OS{}, path, doc); err != nil {
 		return fmt.Errorf("node: write genesis: %w", err)
 	}
 	return nil

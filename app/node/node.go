@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	dbm "github.com/cometbft/cometbft-db"
@@ -33,6 +34,9 @@ var (
 	ErrConsensus = errors.New("node: consensus failure")
 	// ErrStalled: no block was committed for Config.StallAfter.
 	ErrStalled = errors.New("node: no new block")
+	// ErrHung: the node could not be closed in time, because something in it never
+	// returned.
+	ErrHung = errors.New("node: not closed")
 	// ErrStopped is returned to those who use a node that has ended.
 	ErrStopped = errors.New("node: stopped")
 )
@@ -42,6 +46,10 @@ var ErrVersion = app.ErrVersion
 
 // outdatedGrace is how long such a node goes on passing blocks and votes to others.
 const outdatedGrace = 5 * time.Second
+
+// closeTime bounds closing: what usually takes longest is 2 s for the RPC server and
+// 10 s for readers of the database.
+const closeTime = 15 * time.Second
 
 // Node is a running ledger node.
 type Node struct {
@@ -59,12 +67,15 @@ type Node struct {
 	local   *client.Local
 	rpc     *http.Server // nil when off
 
-	life context.Context // ends with the node
-	end  context.CancelFunc
-	once sync.Once
-	why  error         // set before life ends
-	done chan struct{} // closed when everything is closed
-	err  error         // set before done is closed
+	life   context.Context // ends with the node
+	end    context.CancelFunc
+	once   sync.Once
+	why    error         // set before life ends
+	moved  atomic.Int64  // when the height last changed, as supervise saw it: ns since the Unix epoch
+	closed chan struct{} // closed when everything is closed
+	failed error         // in closing; set before closed is closed
+	done   chan struct{} // closed with closed, or when closing hangs
+	err    error         // set before done is closed
 }
 
 // Start runs the node of cfg.Home until Stop, a failure, or the end of ctx.
@@ -78,13 +89,15 @@ func Start(ctx context.Context, cfg Config, logger *slog.Logger) (*Node, error) 
 		logger = slog.New(slog.DiscardHandler)
 	}
 	n := &Node{
-		cfg:  cfg.withDefaults(),
-		log:  logger,
-		done: make(chan struct{}),
+		cfg:    cfg.withDefaults(),
+		log:    logger,
+		closed: make(chan struct{}),
+		done:   make(chan struct{}),
 	}
+	n.moved.Store(time.Now().UnixNano())
 	n.life, n.end = context.WithCancel(context.Background())
 	if err := n.start(ctx); err != nil {
-		return nil, errors.Join(err, n.close())
+		return nil, errors.Join(err, n.closeInTime())
 	}
 	go n.supervise(ctx)
 	return n, nil
@@ -257,7 +270,7 @@ func (n *Node) supervise(ctx context.Context) {
 		case <-ctx.Done():
 			n.fail(nil)
 		case <-n.life.Done():
-			n.err = errors.Join(n.why, n.close())
+			n.err = errors.Join(n.why, n.closeInTime())
 			close(n.done)
 			return
 		case <-tick.C:
@@ -265,6 +278,7 @@ func (n *Node) supervise(ctx context.Context) {
 			n.checkSigner(h)
 			if h != height {
 				height, since = h, time.Now()
+				n.moved.Store(since.UnixNano())
 			} else if n.cfg.StallAfter > 0 && time.Since(since) > n.cfg.StallAfter {
 				n.fail(fmt.Errorf("%w for %v after height %d", ErrStalled, n.cfg.StallAfter, h))
 			}
@@ -280,6 +294,23 @@ func (n *Node) height() uint64 {
 	}
 	defer tip.Release()
 	return tip.Height
+}
+
+// closeInTime is close, except that it gives up. CometBFT's Stop waits for its
+// consensus, which may never return from a block: from a disk that doesn't answer, for
+// one. The database then stays open, because it is in use; the process should exit, and
+// the next start replays what was not synced.
+func (n *Node) closeInTime() error {
+	go func() {
+		n.failed = n.close()
+		close(n.closed)
+	}()
+	select {
+	case <-n.closed:
+		return n.failed
+	case <-time.After(n.cfg.closeTime):
+		return fmt.Errorf("%w after %v: CometBFT or the database hangs; the process must end", ErrHung, n.cfg.closeTime)
+	}
 }
 
 // close ends what was started, CometBFT first and the database last. Blocks
@@ -318,7 +349,8 @@ func (n *Node) close() error {
 func (n *Node) Client() *client.Local { return n.local }
 
 // Wait blocks until the node has ended and returns why: nil after Stop or the
-// end of Start's ctx, else the failure. The process should then exit.
+// end of Start's ctx, else the failure. The process should then exit; after ErrHung it
+// must, for parts of the node still run and the home stays locked.
 func (n *Node) Wait() error {
 	<-n.done
 	return n.err
@@ -331,7 +363,7 @@ func (n *Node) Stop() error {
 	return n.Wait()
 }
 
-// Done is closed when the node has ended.
+// Done is closed when the node has ended, as Wait says.
 func (n *Node) Done() <-chan struct{} { return n.done }
 
 // RPCAddress returns host:port of the RPC server, empty when it is off.

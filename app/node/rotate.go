@@ -8,8 +8,7 @@ import (
 	"os"
 
 	"mtmledger/crypto"
-
-	"github.com/cometbft/cometbft/privval"
+	"mtmledger/internal/disk"
 )
 
 // ErrNoNextKey says that a home has no consensus key to switch to.
@@ -21,7 +20,7 @@ func nextKeyFile(home string) string {
 }
 
 // NextKey returns the consensus key that will replace that of a home, and makes it
-// where there is none. The validator that signs with it is the ledger's to decide
+// where there is none; from then on the home keeps it. The validator that signs with it is the ledger's to decide
 // (ledger.RotateValidator); the home goes on with its own until SwitchKey.
 func NextKey(home string) (crypto.PrivateKey, error) {
 	c, err := LoadConfig(home)
@@ -32,11 +31,7 @@ func NextKey(home string) (crypto.PrivateKey, error) {
 		return crypto.PrivateKey{}, ErrRemoteKey
 	}
 	file := nextKeyFile(home)
-	b, err := os.ReadFile(file)
-	if errors.Is(err, os.ErrNotExist) {
-		privval.GenFilePV(file, "").Key.Save()
-		b, err = os.ReadFile(file)
-	}
+	b, err := nextKeyBytes(disk.OS{}, file)
 	if err != nil {
 		return crypto.PrivateKey{}, fmt.Errorf("node: next consensus key: %w", err)
 	}
@@ -80,7 +75,7 @@ func UseSigner(home, listen string, key crypto.PublicKey) error {
 	if err := c.Save(); err != nil || !local {
 		return err
 	}
-	if err := os.Rename(own, fmt.Sprintf("%s.%s", own, old.Key.KeyID())); err != nil {
+	if err := disk.Move(disk.OS{}, own, fmt.Sprintf("%s.%s", own, old.Key.KeyID())); err != nil {
 		return fmt.Errorf("node: keep the old consensus key: %w", err)
 	}
 	return nil
@@ -97,10 +92,8 @@ func SwitchKey(home string) (Identity, error) {
 	if err != nil {
 		return old, err
 	}
-	if err := os.Link(file, fmt.Sprintf("%s.%s", file, old.Key.KeyID())); err != nil && !errors.Is(err, os.ErrExist) {
-		return old, fmt.Errorf("node: keep the old consensus key: %w", err)
-	}
-	if err := os.Rename(nextKeyFile(home), file); err != nil {
+	kept := fmt.Sprintf("%s.%s", file, old.Key.KeyID())
+	if err := replaceKey(disk.OS{}, file, nextKeyFile(home), kept); err != nil {
 		return old, fmt.Errorf("node: switch the consensus key: %w", err)
 	}
 	return LoadIdentity(home)

@@ -31,8 +31,8 @@ const (
 )
 
 // serveRPC listens on the node's RPC address until n closes. Two paths are the
-// ledger's own and carry bytes as they are (docs/spec/answer.md, "Asking a node");
-// the others are CometBFT's JSON RPC, for its tools.
+// ledger's own and carry bytes as they are (docs/spec/answer.md, "Asking a node"), one
+// has the metrics; the others are CometBFT's JSON RPC, for its tools.
 func (n *Node) serveRPC() error {
 	if n.cfg.RPCListen == Off {
 		return nil
@@ -41,8 +41,9 @@ func (n *Node) serveRPC() error {
 	if err := cometRPC(mux, n.comet, cometLogger{log: n.log}); err != nil {
 		return fmt.Errorf("node: RPC: %w", err)
 	}
-	mux.Handle("POST "+client.PathTransaction, transactionHandler(backend{n}))
-	mux.Handle("POST "+client.PathQuery+"{path}", queryHandler(backend{n}))
+	mux.Handle("POST "+client.PathTransaction, n.transactionHandler())
+	mux.Handle("GET "+metricsPath, n.metricsHandler())
+	mux.Handle("POST "+client.PathQuery+"{path}", n.queryHandler())
 	l, err := net.Listen("tcp", n.cfg.RPCListen)
 	if err != nil {
 		return fmt.Errorf("node: RPC: %w", err)
@@ -87,26 +88,29 @@ func cometRPC(mux *http.ServeMux, comet *cmtnode.Node, log cometLogger) error {
 
 // transactionHandler takes a transaction's bytes. It answers once the transaction
 // is checked and in the pool.
-func transactionHandler(b client.Backend) http.Handler {
+func (n *Node) transactionHandler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		tx, err := body(r, ledger.MaxTransaction)
-		if err == nil {
-			err = b.Submit(r.Context(), tx)
-		}
 		if err != nil {
+			refuse(w, n.refusedTx(err))
+			return
+		}
+		if err := (backend{n}).Submit(r.Context(), tx); err != nil {
 			refuse(w, err)
 		}
 	})
 }
 
 // queryHandler takes a request of package query and answers its reply.
-func queryHandler(b client.Backend) http.Handler {
+func (n *Node) queryHandler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		request, err := body(r, query.MaxRequest)
-		var reply []byte
-		if err == nil {
-			reply, err = b.Query(r.Context(), "/"+r.PathValue("path"), request)
+		if err != nil {
+			n.queries.Refused.Queries.Add(refusalCode(err))
+			refuse(w, err)
+			return
 		}
+		reply, err := backend{n}.Query(r.Context(), "/"+r.PathValue("path"), request)
 		if err != nil {
 			refuse(w, err)
 			return
@@ -128,12 +132,17 @@ func body(r *http.Request, limit int) ([]byte, error) {
 	return b, nil
 }
 
-// refuse answers a code and a text. What has no code is a trouble of the node's.
-func refuse(w http.ResponseWriter, err error) {
-	code := ledger.CodeOverloaded
-	if e := (*ledger.Error)(nil); errors.As(err, &e) {
-		code = e.Code
+// refusalCode is the code of a refusal. What has none is a trouble of the node's.
+func refusalCode(err error) ledger.Code {
+	if e := (*ledger.Error)(nil); err != nil && !errors.As(err, &e) {
+		return ledger.CodeOverloaded
 	}
+	return ledger.CodeOf(err)
+}
+
+// refuse answers a code and a text.
+func refuse(w http.ResponseWriter, err error) {
+	code := refusalCode(err)
 	status := http.StatusBadRequest
 	if code.Retryable() {
 		status = http.StatusServiceUnavailable

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -75,6 +76,71 @@ func TestStallEndsTheNode(t *testing.T) {
 	n := startNode(t, home, func(c *Config) { c.Heartbeat, c.StallAfter = time.Second, 2*time.Second })
 	if err := wait(t, n); !errors.Is(err, ErrStalled) {
 		t.Errorf("ended with %v", err)
+	}
+}
+
+// hang keeps a node's consensus in a Commit, as a disk that doesn't answer does, and
+// returns when it is there. The end of the test frees it.
+func hang(t *testing.T, l *ledgertest.Ledger, n *Node) {
+	t.Helper()
+	there, release := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	n.app.SetArchive(func(uint64) error {
+		once.Do(func() { close(there) })
+		<-release
+		return nil
+	})
+	t.Cleanup(func() {
+		close(release)
+		<-n.closed // before the home is deleted
+		if n.failed != nil {
+			t.Errorf("closing, once it hangs no more: %v", n.failed)
+		}
+	})
+	d := l.Device("press")
+	setUp(t, n.Client(), d)
+	for n.height() < 2*MinRetainBlocks-1 {
+		commit(t, n.Client(), l.Batch(d.Statement(1)))
+	}
+	if err := n.Client().Submit(t.Context(), l.Batch(d.Statement(1))); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-there:
+	case <-time.After(testTime):
+		t.Fatalf("no block is pruned at height %d", n.height())
+	}
+}
+
+// TestHungConsensusEndsTheNode: a node whose consensus never returns from a block ends
+// all the same, with the reason, and leaves the database open under it.
+func TestHungConsensusEndsTheNode(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		end  func(*Node)
+		want []error
+	}{
+		{"stalled", func(*Node) {}, []error{ErrStalled, ErrHung}},
+		{"stopped", func(n *Node) { n.fail(nil) }, []error{ErrHung}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			l := ledgertest.New(t)
+			n := startNode(t, newHome(t, l), func(c *Config) {
+				c.BlockInterval, c.RetainBlocks = time.Microsecond, MinRetainBlocks
+				c.Heartbeat, c.StallAfter, c.closeTime = time.Second, 2*time.Second, 100*time.Millisecond
+			})
+			hang(t, l, n)
+			tt.end(n)
+			err := wait(t, n)
+			for _, want := range tt.want {
+				if !errors.Is(err, want) {
+					t.Errorf("ended with %v, want %v", err, want)
+				}
+			}
+			if n.state.Empty() || n.engine.Size() == 0 {
+				t.Error("the database is closed under its user")
+			}
+		})
 	}
 }
 

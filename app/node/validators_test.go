@@ -6,9 +6,12 @@ import (
 	"testing"
 
 	cmted25519 "github.com/cometbft/cometbft/crypto/ed25519"
+	sm "github.com/cometbft/cometbft/state"
 	"github.com/cometbft/cometbft/types"
 
+	"mtmledger/app/client"
 	"mtmledger/crypto"
+	"mtmledger/crypto/merkle"
 	"mtmledger/ledger"
 	"mtmledger/ledger/proof"
 	"mtmledger/ledger/record"
@@ -42,6 +45,30 @@ func TestValidatorChange(t *testing.T) {
 		return m.signed(h)
 	})
 	m.agreed(in + 3)
+	m.checkPinned(in + 2)
+}
+
+// checkPinned asks as somebody who pinned the set that decides a block.
+func (m *members) checkPinned(height uint64) {
+	m.t.Helper()
+	c, err := newChain(m.node[0].comet.GenesisDoc().ChainID, m.node[0].comet.BlockStore(), sm.NewStore(m.node[0].engine.DB("state"), sm.StoreOptions{}), m.node[0].state)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	set, err := c.validators(int64(height))
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	root := proof.TrustRoot{Chain: c.id, Validators: set}
+	for from, accepted := range map[merkle.Hash]bool{{}: false, proof.ValidatorsHash(set): true} {
+		file, err := m.node[0].Client().Answer(m.t.Context(), client.AnswerRequest{From: from})
+		if err != nil {
+			m.t.Fatal(err)
+		}
+		if _, err := proof.VerifyAnswer(file, root); (err == nil) != accepted {
+			m.t.Errorf("from %s: %v", from, err)
+		}
+	}
 }
 
 // advance lets the ledger come to a height.

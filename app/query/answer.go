@@ -45,10 +45,13 @@ type AnswerRequest struct {
 	// Limit statements ends with the last number that these cover.
 	Cover *RangeRequest
 	Limit uint64 // rows of a list, statements of a cover; 0: a page, 1,000
+	// From is the proof.ValidatorsHash of the set that the asker pinned; zero: the
+	// genesis's set.
+	From merkle.Hash
 }
 
 func (m *AnswerRequest) fields(x *coder) {
-	x.array(5)
+	x.array(6)
 	x.id(&m.Pin)
 	list(x, &m.Questions, MaxQuestions, func(q *Question) { q.fields(x) })
 	list(x, &m.Entries, MaxPage, x.uint)
@@ -61,6 +64,7 @@ func (m *AnswerRequest) fields(x *coder) {
 		m.Cover = &covers[0]
 	}
 	x.uint(&m.Limit)
+	x.fixed(m.From[:])
 }
 
 func (q *Question) fields(x *coder) {
@@ -86,7 +90,10 @@ func (h *Handler) answer(_ *store.View, q *AnswerRequest) (*File, error) {
 	}
 	defer p.view.Release()
 	b := &answerBuilder{v: p.view, limit: q.Limit}
-	b.Size, b.Light, b.Path = p.view.LogSize(), p.light, p.path
+	b.Size, b.Light = p.view.LogSize(), p.light
+	if b.Path, err = h.path(q.From, p.light.Header.Height); err != nil {
+		return nil, err
+	}
 	for i := range q.Questions {
 		if err := b.question(&q.Questions[i]); err != nil {
 			return nil, err

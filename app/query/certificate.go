@@ -12,7 +12,7 @@ import (
 // certificate assembles the certificate file for readings of one statement. It
 // proves the state one block before the last: the last header is over it, and
 // the node has the votes for that header.
-func (h *Handler) certificate(tip *store.View, q *RangeRequest) (*File, error) {
+func (h *Handler) certificate(tip *store.View, q *CertificateRequest) (*File, error) {
 	prev := h.st.Previous()
 	if prev == nil {
 		return nil, ledger.Errorf(ledger.CodeFutureHeight, "no state is signed for yet")
@@ -22,7 +22,7 @@ func (h *Handler) certificate(tip *store.View, q *RangeRequest) (*File, error) {
 	if chain == nil {
 		return nil, ledger.Errorf(ledger.CodeFutureHeight, "the node is starting")
 	}
-	s, parsed, err := provable(prev, tip, q)
+	s, parsed, err := provable(prev, tip, &q.RangeRequest)
 	if err != nil {
 		return nil, err
 	}
@@ -45,10 +45,31 @@ func (h *Handler) certificate(tip *store.View, q *RangeRequest) (*File, error) {
 		return nil, fmt.Errorf("query: header: %w", err)
 	}
 	c.Light = signed.Light
-	if c.Path, err = chain.Path(prev.Height + 1); err != nil {
+	if c.Path, err = h.path(q.From, prev.Height+1); err != nil {
+		return nil, err
+	}
+	file := c.Encode()
+	if len(file) > proof.MaxSize {
+		return nil, ledger.Errorf(ledger.CodeTooLarge, "the certificate would have %d bytes, at most %d: %s", len(file), proof.MaxSize, pinLater)
+	}
+	return &File{Bytes: file}, nil
+}
+
+// pinLater is what helps when too much lies between the pinned set and the present one.
+const pinLater = "pin a later validator set as the trust root, and ask with it"
+
+// path returns the changes of the validator set from a pinned one, as many as a verifier
+// takes.
+func (h *Handler) path(from merkle.Hash, height uint64) ([]proof.PathStep, error) {
+	path, err := h.chain.Load().Path(from, height)
+	if err != nil {
 		return nil, fmt.Errorf("query: validator path: %w", err)
 	}
-	return &File{Bytes: c.Encode()}, nil
+	if len(path) > proof.MaxPathSteps {
+		return nil, ledger.Errorf(ledger.CodeTooLarge, "the validators changed %d times since the pinned set, and verifiers take at most %d changes: %s",
+			len(path), proof.MaxPathSteps, pinLater)
+	}
+	return path, nil
 }
 
 // provable finds the statement that holds the range in the state to prove.

@@ -19,13 +19,15 @@ func samples() []Message {
 		&Empty{},
 		&Tip{Height: 7},
 		&Status{Chain: "c", Height: 1, AppHash: [32]byte{2}, LogSize: 3, Time: 4, BaseHeight: 5, NodeID: "n", Key: crypto.PublicKey{6},
-			CatchingUp: true, Peers: 7, PoolCount: 8, PoolBytes: 9, DiskBytes: 10, SignedHeight: 11},
+			CatchingUp: true, Peers: 7, PoolCount: 8, PoolBytes: 9, DiskBytes: 10, SignedHeight: 11,
+			Refused: Refused{Transactions: []CodeCount{{1, 12}}, Committed: []CodeCount{{2, 13}}, Queries: []CodeCount{{3, 14}, {4, 15}}}},
 		&ResultsRequest{Hashes: [][32]byte{{1}, {2}}},
 		&Results{Height: 1, List: []TxOutcome{{Place: 1, Height: 2, Time: 3, Data: []byte{4}}}},
 		&KeyRequest{Principal: id, KeyID: crypto.KeyID{1}},
 		&KeyInfo{Height: 1, Key: crypto.PublicKey{2}, Opens: 3, Closes: 4},
 		&FindRequest{Stream: id, Number: 1, Height: 2},
 		&RangeRequest{Stream: id, First: 1, Last: 2},
+		&CertificateRequest{RangeRequest: RangeRequest{Stream: id, First: 1, Last: 2}, From: merkle.Hash{3}},
 		&StatementsRequest{Stream: id, From: 1, Count: 2},
 		&statement,
 		&Statements{Height: 1, Next: 2, List: []Statement{statement}},
@@ -43,7 +45,7 @@ func samples() []Message {
 		&Pin{ID: id, Height: 1, Expires: 2},
 		&AnswerRequest{
 			Pin: id, Questions: []Question{{Query: proof.Query{Kind: 3, Lo: merkle.Key{1}, Hi: merkle.Key{2}}, Follow: 4, History: true, At: 5}},
-			Entries: []uint64{6}, Cover: &RangeRequest{Stream: id, First: 7, Last: 8}, Limit: 9,
+			Entries: []uint64{6}, Cover: &RangeRequest{Stream: id, First: 7, Last: 8}, Limit: 9, From: merkle.Hash{10},
 		},
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"mtmledger/app/store"
+	"mtmledger/crypto/merkle"
 	"mtmledger/ledger"
 	"mtmledger/ledger/proof"
 )
@@ -21,15 +22,18 @@ type SignedHeader struct {
 type Chain interface {
 	// Signed returns the header at a height with its votes.
 	Signed(height uint64) (SignedHeader, error)
-	// Path returns a step for each change of the validator set from the
-	// genesis to the set that signs at a height.
-	Path(height uint64) ([]proof.PathStep, error)
+	// Path returns a step for each change of the validator set from the one with
+	// the hash from, zero for the genesis's, to the set that signs at a height.
+	Path(from merkle.Hash, height uint64) ([]proof.PathStep, error)
 	// Describe fills in what CometBFT knows of the node's status.
 	Describe(s *Status)
 }
 
 // Handler answers queries. Safe for concurrent use.
 type Handler struct {
+	// Refused counts what the node refuses; the Handler counts queries.
+	Refused Counters
+
 	st     *store.State
 	chain  atomic.Pointer[chainBox]
 	signed atomic.Pointer[SignedHeader] // the last one used, with the fewest votes
@@ -63,6 +67,12 @@ func failure(err error) error {
 // At answers a query at a height, 0 for the last. Only the last two heights can
 // be asked.
 func (h *Handler) At(_ context.Context, path string, request []byte, height uint64) ([]byte, error) {
+	reply, err := h.reply(path, request, height)
+	h.Refused.Queries.Add(ledger.CodeOf(err))
+	return reply, err
+}
+
+func (h *Handler) reply(path string, request []byte, height uint64) ([]byte, error) {
 	if len(request) > MaxRequest {
 		return nil, ledger.Errorf(ledger.CodeTooLarge, "request of %d bytes, at most %d", len(request), MaxRequest)
 	}
@@ -150,6 +160,7 @@ func (h *Handler) status(v *store.View, _ *Empty) (*Status, error) {
 		LogSize:   v.LogSize(),
 		Time:      v.Time,
 		DiskBytes: h.st.Size(),
+		Refused:   h.Refused.Counts(),
 	}
 	if prev := h.st.Previous(); prev != nil {
 		s.SignedHeight = prev.Height

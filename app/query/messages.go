@@ -19,7 +19,7 @@
 //	/devices       ListRequest     DeviceList    of an organisation, or all
 //	/organisations ListRequest     OrganisationList
 //	/app-hash      HeightRequest   HeightInfo
-//	/certificate   RangeRequest    File          a .mtmcert file
+//	/certificate   CertificateRequest File          a .mtmcert file
 //	/answer        AnswerRequest   File          a .mtmanswer file
 //	/pin           Empty           Pin           holds a height for 10 minutes
 //	/unpin         IDRequest       Empty         ends that
@@ -31,6 +31,7 @@ package query
 
 import (
 	"mtmledger/crypto"
+	"mtmledger/crypto/merkle"
 	"mtmledger/ledger"
 )
 
@@ -89,6 +90,7 @@ type Status struct {
 	PoolBytes    uint64
 	DiskBytes    uint64
 	SignedHeight uint64 // greatest height whose state certificates can prove
+	Refused      Refused
 }
 
 // ResultsRequest asks what became of transactions, by their TxHash.
@@ -143,6 +145,13 @@ type StatementsRequest struct {
 type RangeRequest struct {
 	Stream      crypto.ID
 	First, Last uint64
+}
+
+// CertificateRequest asks for the certificate of numbers First..Last of a stream, which
+// one statement holds, for those who pinned the validator set with the hash From.
+type CertificateRequest struct {
+	RangeRequest
+	From merkle.Hash // proof.ValidatorsHash; zero: the genesis's set
 }
 
 // Statement is a committed statement.
@@ -266,7 +275,7 @@ func (m *Tip) fields(x *coder) {
 }
 
 func (m *Status) fields(x *coder) {
-	x.array(14)
+	x.array(15)
 	x.text(&m.Chain, ledger.MaxChain)
 	x.uint(&m.Height)
 	x.hash(&m.AppHash)
@@ -281,6 +290,7 @@ func (m *Status) fields(x *coder) {
 	x.uint(&m.PoolBytes)
 	x.uint(&m.DiskBytes)
 	x.uint(&m.SignedHeight)
+	m.Refused.fields(x)
 }
 
 func (m *ResultsRequest) fields(x *coder) {
@@ -326,6 +336,12 @@ func (m *RangeRequest) fields(x *coder) {
 	x.id(&m.Stream)
 	x.uint(&m.First)
 	x.uint(&m.Last)
+}
+
+func (m *CertificateRequest) fields(x *coder) {
+	x.array(2)
+	m.RangeRequest.fields(x)
+	x.fixed(m.From[:])
 }
 
 func (m *StatementsRequest) fields(x *coder) {

@@ -44,11 +44,11 @@ func (m *Pin) fields(x *coder) {
 	x.int(&m.Expires)
 }
 
-// provenState is a state with everything that signs it.
+// provenState is a state with the header over it and the votes for that. The path to
+// those who voted depends on which set the asker pinned.
 type provenState struct {
 	view  *store.View
 	light proof.LightBlock
-	path  []proof.PathStep
 }
 
 // pins are the states that a node holds.
@@ -86,7 +86,7 @@ func (h *Handler) latest() (provenState, error) {
 	return p, err
 }
 
-// sign adds the header over the state, its votes and the path to those who voted.
+// sign adds the header over the state and its votes.
 func (h *Handler) sign(p *provenState) error {
 	chain := h.chain.Load()
 	if chain == nil {
@@ -97,8 +97,7 @@ func (h *Handler) sign(p *provenState) error {
 		return err
 	}
 	p.light = signed.Light
-	p.path, err = chain.Path(p.view.Height + 1)
-	return err
+	return nil
 }
 
 // state returns the state of a pin, or the latest for the zero id. Release its view.

@@ -56,13 +56,26 @@ func Init(dir string) (*Folder, error) {
 		pv.LastSignState.Save()
 		pv.Key.Save()
 	}
-	if _, err := p2p.LoadOrGenNodeKey(filepath.Join(dir, identityFile)); err != nil {
+	if err := MakeIdentity(disk.OS{}, filepath.Join(dir, identityFile)); err != nil {
 		return nil, fmt.Errorf("signer: init: %w", err)
 	}
 	if err := (disk.OS{}).SyncDir(dir); err != nil {
 		return nil, fmt.Errorf("signer: init: %w", err)
 	}
 	return Open(dir)
+}
+
+// MakeIdentity writes a new p2p key, as CometBFT's nodes have, to a file that is missing.
+// Others know its peer id from then on, so it is written for good.
+func MakeIdentity(f disk.FS, file string) error {
+	if _, err := f.ReadFile(file); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	b, err := cmtjson.Marshal(&p2p.NodeKey{PrivKey: cmted25519.GenPrivKey()})
+	if err != nil {
+		return err
+	}
+	return disk.WriteFile(f, file, b)
 }
 
 func missing(file string) bool {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"strings"
 	"time"
 
@@ -56,6 +55,7 @@ type session struct {
 	signs crypto.PrivateKey
 
 	verifier *proof.Verifier // nil until something is proven
+	from     [32]byte        // hash of the pinned validator set, with verifier
 }
 
 // actClient is what the commands that record something ask beside ledgerClient.
@@ -341,7 +341,7 @@ func (s *session) saveBody(cmd *cobra.Command, body ledger.Body) error {
 	if _, err := ledger.ParseBody(b); err != nil {
 		return err
 	}
-	if err := os.WriteFile(s.save, b, 0o644); err != nil {
+	if err := writeFile(s.save, b); err != nil {
 		return err
 	}
 	return report(cmd, s.asJSON, map[string]any{"operation": body.Kind().String(), "file": s.save, "bytes": len(b)},
@@ -363,7 +363,7 @@ func (s *session) trusted() (*proof.Verifier, error) {
 	if path == "" {
 		return nil, withHint(errNoTrust, "--trust FILE, or --home of the ledger's folder")
 	}
-	pinned, err := readAtMost(path, proof.MaxTrustRoot)
+	root, err := readTrust(path)
 	if err != nil {
 		return nil, err
 	}
@@ -374,6 +374,7 @@ func (s *session) trusted() (*proof.Verifier, error) {
 	if s.chain != root.Chain {
 		return nil, withHint(fmt.Errorf("the node is of ledger %s, %s of %s", s.chain, path, root.Chain), "another --node or --trust")
 	}
+	s.from = proof.ValidatorsHash(root.Validators)
 	s.verifier, err = proof.NewVerifier(root)
 	return s.verifier, err
 }
@@ -395,6 +396,7 @@ func (s *session) provenPage(height uint64, q client.AnswerRequest) (*proof.Answ
 	if err != nil {
 		return nil, err
 	}
+	q.From = s.from
 	ctx, cancel := context.WithTimeout(s.ctx, provenPatience)
 	defer cancel()
 	tick := time.NewTicker(provenPollEvery)

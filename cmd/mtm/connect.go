@@ -23,7 +23,7 @@ type ledgerClient interface {
 	Status(ctx context.Context) (client.Status, error)
 	Stream(ctx context.Context, id crypto.ID) (client.StreamInfo, error)
 	Statements(ctx context.Context, stream crypto.ID, from uint64, n int) ([]client.Statement, uint64, error)
-	Certificate(ctx context.Context, stream crypto.ID, first, last uint64) ([]byte, error)
+	CertificateFrom(ctx context.Context, q client.CertificateRequest) ([]byte, error)
 }
 
 // openHome reads the manifest of a folder.
@@ -129,13 +129,13 @@ func resolveStream(m *testnet.Manifest, name string) (crypto.ID, error) {
 
 // certificate asks until the state that holds the readings is signed for: one
 // block after they were committed.
-func certificate(ctx context.Context, c ledgerClient, stream crypto.ID, first, last uint64, patience time.Duration) ([]byte, error) {
+func certificate(ctx context.Context, c ledgerClient, q client.CertificateRequest, patience time.Duration) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		file, err := c.Certificate(ctx, stream, first, last)
+		file, err := c.CertificateFrom(ctx, q)
 		if err == nil || ledger.CodeOf(err) != ledger.CodeFutureHeight {
 			return file, err
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -228,10 +229,10 @@ func (d *demo) watch(cmd *cobra.Command) error {
 				cancel()
 			}
 		case err := <-failed:
-			return fmt.Errorf("the validator ended: %w", err)
+			return endedEarly("validator", err)
 		case err := <-d.bridge:
 			d.bridge <- err
-			return fmt.Errorf("the bridge ended: %w", err)
+			return endedEarly("bridge", err)
 		case <-tick.C:
 			if live.Live() {
 				live.Draw(d.frame(ctx))
@@ -239,6 +240,14 @@ func (d *demo) watch(cmd *cobra.Command) error {
 		}
 	}
 	return first
+}
+
+// errEnded is the reason of a part that ended without one.
+var errEnded = errors.New("nobody stopped it, and it gave no reason")
+
+// endedEarly says why a part of the demo ended too early.
+func endedEarly(part string, err error) error {
+	return fmt.Errorf("the %s ended: %w", part, cmp.Or(err, errEnded))
 }
 
 // finish waits for the last acknowledgements, proves a reading and gathers the
@@ -323,7 +332,7 @@ func (d *demo) certify(ctx context.Context, r *demoResult) error {
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(r.Trust, root, 0o644); err != nil {
+	if err := writeFile(r.Trust, root); err != nil {
 		return err
 	}
 	for _, s := range r.Streams {
@@ -331,7 +340,8 @@ func (d *demo) certify(ctx context.Context, r *demoResult) error {
 			continue
 		}
 		out := filepath.Join(d.keep, "certificates", fmt.Sprintf("%s-%d.mtmcert", s.ID, s.Mark))
-		if _, err := prove(ctx, d.client, s.ID, s.Mark, s.Mark, out, drainTime); err != nil {
+		q := client.CertificateRequest{RangeRequest: client.RangeRequest{Stream: s.ID, First: s.Mark, Last: s.Mark}}
+		if _, err := prove(ctx, d.client, q, out, drainTime); err != nil {
 			return err
 		}
 		if _, err := verifyFiles([]string{out}, r.Trust); err != nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -155,5 +156,15 @@ func TestStreamName(t *testing.T) {
 		if got := streamName(file); got != want {
 			t.Errorf("%q: stream %q, want %q", file, got, want)
 		}
+	}
+}
+
+// TestEndedEarly: a part that ended without an error is named like any other.
+func TestEndedEarly(t *testing.T) {
+	if got := endedEarly("validator", nil).Error(); got != "the validator ended: "+errEnded.Error() {
+		t.Errorf("without a reason: %s", got)
+	}
+	if err := endedEarly("bridge", os.ErrClosed); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("with a reason: %v", err)
 	}
 }

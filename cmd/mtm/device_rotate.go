@@ -10,6 +10,7 @@ import (
 
 	"mtmledger/app/client"
 	"mtmledger/crypto"
+	"mtmledger/internal/disk"
 	"mtmledger/ledger"
 	"mtmledger/ledger/proof"
 	"mtmledger/ledger/record"
@@ -168,10 +169,10 @@ func (s *session) oldKey(d *testnet.Device, text string) (crypto.KeyID, error) {
 // switchKey puts a device's new key in place.
 func (s *session) switchKey(cmd *cobra.Command, d *testnet.Device, old crypto.KeyID, next crypto.PrivateKey, height uint64) error {
 	path := s.m.Path(d.Home, keyFile)
-	if err := os.Rename(path, s.m.Path(d.Home, "key."+old.String()+".pem")); err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err := disk.Move(disk.OS{}, path, s.m.Path(d.Home, "key."+old.String()+".pem")); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
-	if err := os.Rename(s.m.Path(d.Home, nextFile), path); err != nil {
+	if err := disk.Move(disk.OS{}, s.m.Path(d.Home, nextFile), path); err != nil {
 		return err
 	}
 	kid := next.Public().KeyID()

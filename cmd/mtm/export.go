@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -45,11 +44,7 @@ the device signed them. A stream with gaps is refused, with the missing numbers.
 			if out == "" {
 				return export(cmd.Context(), c, id, cmd.OutOrStdout())
 			}
-			f, err := os.Create(out)
-			if err != nil {
-				return err
-			}
-			return errors.Join(export(cmd.Context(), c, id, f), f.Close())
+			return writeResult(out, func(w io.Writer) error { return export(cmd.Context(), c, id, w) })
 		},
 	}
 	t.flags(cmd)

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -98,5 +97,5 @@ func (a *asking) keepLineage(ctx context.Context, ask asker, q proof.LineageQuer
 	if _, err := proof.VerifyLineage(file, root); err != nil {
 		return withHint(fmt.Errorf("the whole walk in one answer: %w", err), tooLarge)
 	}
-	return os.WriteFile(name, file, 0o644)
+	return writeFile(name, file)
 }

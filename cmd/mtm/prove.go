@@ -9,13 +9,16 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"mtmledger/app/client"
 	"mtmledger/crypto"
+	"mtmledger/ledger/proof"
 )
 
 func newProve() *cobra.Command {
 	var (
 		t           target
 		stream, out string
+		trust       string
 		first, last uint64
 		patience    time.Duration
 		asJSON      bool
@@ -25,7 +28,8 @@ func newProve() *cobra.Command {
 		Long: `Writes one file that proves readings of one statement: signed by this device's
 key valid then, on this stream, owned by this organisation then, in the log and
 committed at this height and time, in a state that more than two thirds of the
-validators signed.`,
+validators signed. It is for whoever pinned the ledger's first validators; for a
+trust root with later ones give that with --trust.`,
 		Example: `  mtm prove --home ledger --stream cpu --number 7 --out reading.mtmcert
   mtm verify reading.mtmcert --trust ledger/trust.json`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -47,7 +51,15 @@ validators signed.`,
 			if out == "" {
 				out = fmt.Sprintf("%s-%d.mtmcert", id, first)
 			}
-			p, err := prove(cmd.Context(), c, id, first, last, out, patience)
+			q := client.CertificateRequest{RangeRequest: client.RangeRequest{Stream: id, First: first, Last: last}}
+			if trust != "" {
+				root, err := readTrust(trust)
+				if err != nil {
+					return err
+				}
+				q.From = proof.ValidatorsHash(root.Validators)
+			}
+			p, err := prove(cmd.Context(), c, q, out, patience)
 			if err != nil {
 				return err
 			}
@@ -60,6 +72,7 @@ validators signed.`,
 	cmd.Flags().Uint64Var(&first, "number", 0, "number of the reading, from 1")
 	cmd.Flags().Uint64Var(&last, "last", 0, "last number of a range within one statement (default: --number)")
 	cmd.Flags().StringVar(&out, "out", "", "file to write (default: STREAM-NUMBER.mtmcert)")
+	cmd.Flags().StringVar(&trust, "trust", "", "trust root of those who will verify it (default: the ledger's first)")
 	cmd.Flags().DurationVar(&patience, "wait", 10*time.Second, "how long to wait for the block that signs the reading's state")
 	return cmd
 }
@@ -74,16 +87,16 @@ type proven struct {
 }
 
 // prove fetches a certificate and writes it.
-func prove(ctx context.Context, c ledgerClient, stream crypto.ID, first, last uint64, out string, patience time.Duration) (proven, error) {
-	file, err := certificate(ctx, c, stream, first, last, patience)
+func prove(ctx context.Context, c ledgerClient, q client.CertificateRequest, out string, patience time.Duration) (proven, error) {
+	file, err := certificate(ctx, c, q, patience)
 	if err != nil {
-		return proven{}, fmt.Errorf("reading %d of stream %s: %w", first, stream, err)
+		return proven{}, fmt.Errorf("reading %d of stream %s: %w", q.First, q.Stream, err)
 	}
 	if err := os.MkdirAll(filepath.Dir(out), 0o755); err != nil {
 		return proven{}, err
 	}
-	if err := os.WriteFile(out, file, 0o644); err != nil {
+	if err := writeFile(out, file); err != nil {
 		return proven{}, err
 	}
-	return proven{out, stream, first, last, len(file)}, nil
+	return proven{out, q.Stream, q.First, q.Last, len(file)}, nil
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -226,7 +225,9 @@ func (a *asking) checked(c answerClient, root proof.TrustRoot) (asker, error) {
 	if err != nil {
 		return nil, err
 	}
+	from := proof.ValidatorsHash(root.Validators)
 	return func(ctx context.Context, q client.AnswerRequest) (*proof.Answered, error) {
+		q.From = from
 		ctx, cancel := context.WithTimeout(ctx, max(a.patience, time.Second))
 		defer cancel()
 		file, err := patiently(ctx, func() ([]byte, error) { return c.Answer(ctx, q) })
@@ -339,5 +340,5 @@ func (a *asking) keep(file []byte, page int) error {
 	if page > 0 {
 		name = fmt.Sprintf("%s.%d", a.out, page+1)
 	}
-	return os.WriteFile(name, file, 0o644)
+	return writeFile(name, file)
 }

@@ -57,7 +57,27 @@ func nodeStatus(cmd *cobra.Command, address string, asJSON bool) error {
 		"chain": s.Chain, "height": s.Height, "app_hash": hex.EncodeToString(s.AppHash[:]), "log_size": s.LogSize,
 		"node_id": s.NodeID, "key": s.Key, "peers": s.Peers, "catching_up": s.CatchingUp,
 		"pool_transactions": s.PoolCount, "pool_bytes": s.PoolBytes, "disk_bytes": s.DiskBytes, "signed_height": s.SignedHeight,
-	}, fmt.Sprintf("%s  height %d  app hash %x  %d entries  %d peers", s.Chain, s.Height, s.AppHash, s.LogSize, s.Peers))
+		"refused": s.Refused,
+	}, append([]string{fmt.Sprintf("%s  height %d  app hash %x  %d entries  %d peers", s.Chain, s.Height, s.AppHash, s.LogSize, s.Peers)},
+		refusedLines(s.Refused)...)...)
+}
+
+// refusedLines says what a node refused since its start, by code; nothing: no lines.
+func refusedLines(r client.Refused) (lines []string) {
+	for _, part := range []struct {
+		of     string
+		counts []client.CodeCount
+	}{{"transactions", r.Transactions}, {"in blocks", r.Committed}, {"queries", r.Queries}} {
+		if len(part.counts) == 0 {
+			continue
+		}
+		line := "    refused " + part.of + ":"
+		for _, c := range part.counts {
+			line += fmt.Sprintf(" %s %d", c.Code, c.Count)
+		}
+		lines = append(lines, line)
+	}
+	return lines
 }
 
 func compareStatus(cmd *cobra.Command, m *testnet.Manifest, asJSON bool) error {
@@ -92,6 +112,7 @@ func statusLines(s homeStatus) []string {
 		}
 		lines = append(lines, fmt.Sprintf("  validator %s  %s  height %d  app hash %s  %d entries  %d peers",
 			v.Name, v.RPC, v.Height, v.AppHash, v.LogSize, v.Peers))
+		lines = append(lines, refusedLines(v.Refused)...)
 	}
 	if s.Agree {
 		lines = append(lines, fmt.Sprintf("  same app hash at every height from %d to %d", s.From, s.To))

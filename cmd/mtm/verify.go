@@ -70,13 +70,9 @@ type verdict struct {
 
 // verifyFiles verifies files against a trust root file.
 func verifyFiles(names []string, trust string) (proof.Proven, error) {
-	pinned, err := readAtMost(trust, proof.MaxTrustRoot)
+	root, err := readTrust(trust)
 	if err != nil {
 		return nil, err
-	}
-	root, err := proof.ParseTrustRoot(pinned)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", trust, err)
 	}
 	if len(names) > proof.MaxPages {
 		return nil, usagef("%d files: at most %d", len(names), proof.MaxPages)
@@ -88,6 +84,19 @@ func verifyFiles(names []string, trust string) (proof.Proven, error) {
 		}
 	}
 	return proof.VerifyFiles(root, files...)
+}
+
+// readTrust reads a trust root file.
+func readTrust(name string) (proof.TrustRoot, error) {
+	pinned, err := readAtMost(name, proof.MaxTrustRoot)
+	if err != nil {
+		return proof.TrustRoot{}, err
+	}
+	root, err := proof.ParseTrustRoot(pinned)
+	if err != nil {
+		return root, fmt.Errorf("%s: %w", name, err)
+	}
+	return root, nil
 }
 
 // readAtMost reads one byte more than a reader of the format takes, at most.

@@ -16,6 +16,7 @@
 package disk
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -101,9 +102,25 @@ func EnsureDir(f FS, dir string) error {
 func isRoot(dir string) bool { return dir == "." || dir == filepath.Dir(dir) }
 
 // WriteFile replaces a file with data, atomically and durably, by way of
-// name + ".tmp".
+// name + ".tmp". Two at once would spoil each other's: see WriteShared.
 func WriteFile(f FS, name string, data []byte) error {
-	tmp := name + ".tmp"
+	return replace(f, name, name+".tmp", data)
+}
+
+// WriteShared is WriteFile for a file that several processes may write at the
+// same time: the last one wins. What a crash leaves of a hidden file beside it
+// is never used again.
+func WriteShared(f FS, name string, data []byte) error {
+	dir, base := filepath.Split(name)
+	tmp := dir + "." + base + "-" + rand.Text()
+	err := replace(f, name, tmp, data)
+	if err != nil {
+		_ = f.Remove(tmp) // it may not be there
+	}
+	return err
+}
+
+func replace(f FS, name, tmp string, data []byte) error {
 	file, err := f.Create(tmp)
 	if err != nil {
 		return err
@@ -115,8 +132,13 @@ func WriteFile(f FS, name string, data []byte) error {
 	if err = errors.Join(err, file.Close()); err != nil {
 		return err
 	}
-	if err := f.Rename(tmp, name); err != nil {
+	return Move(f, tmp, name)
+}
+
+// Move renames a file durably, within its directory.
+func Move(f FS, from, to string) error {
+	if err := f.Rename(from, to); err != nil {
 		return err
 	}
-	return f.SyncDir(filepath.Dir(name))
+	return f.SyncDir(filepath.Dir(to))
 }

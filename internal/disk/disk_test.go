@@ -1,10 +1,12 @@
 package disk
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"testing"
 )
@@ -197,21 +199,56 @@ func TestFaults(t *testing.T) {
 		Torn:      {"old", "old", "old", "old", "new"},
 		Renamed:   {"old", "old", "old", "new", "new"},
 	}
-	for _, fault := range Faults {
-		for step := 1; step <= 5; step++ {
-			c := NewCrash()
-			write(t, c, "x", "old", true)
-			if err := c.SyncDir("."); err != nil {
-				t.Fatal(err)
-			}
-			c.CrashAt(c.Steps()+step, fault)
-			if err := WriteFile(c, "x", []byte("new")); !errors.Is(err, ErrCrashed) || !c.Crashed() {
-				t.Fatalf("%v at %d: %v", fault, step, err)
-			}
-			if got := read(t, c.Restart(), "x"); got != want[fault][step-1] {
-				t.Errorf("%v at step %d leaves %q, want %q", fault, step, got, want[fault][step-1])
+	for name, replace := range map[string]func(FS, string, []byte) error{"WriteFile": WriteFile, "WriteShared": WriteShared} {
+		for _, fault := range Faults {
+			for step := 1; step <= 5; step++ {
+				c := NewCrash()
+				write(t, c, "x", "old", true)
+				if err := c.SyncDir("."); err != nil {
+					t.Fatal(err)
+				}
+				c.CrashAt(c.Steps()+step, fault)
+				if err := replace(c, "x", []byte("new")); !errors.Is(err, ErrCrashed) || !c.Crashed() {
+					t.Fatalf("%s: %v at %d: %v", name, fault, step, err)
+				}
+				if got := read(t, c.Restart(), "x"); got != want[fault][step-1] {
+					t.Errorf("%s: %v at step %d leaves %q, want %q", name, fault, step, got, want[fault][step-1])
+				}
 			}
 		}
+	}
+}
+
+// TestWriteShared: a failure at any step leaves the old file and nothing beside it; no
+// two writers have the same temporary file.
+func TestWriteShared(t *testing.T) {
+	for step := 1; step <= 4; step++ { // step 5 is the sync of the new name
+		c := NewCrash()
+		if err := WriteShared(c, "x", []byte("old")); err != nil {
+			t.Fatal(err)
+		}
+		c.FailAt(c.Steps() + step)
+		if err := WriteShared(c, "x", []byte("new")); !errors.Is(err, ErrInjected) {
+			t.Fatalf("step %d: %v", step, err)
+		}
+		if names, err := c.List("."); fmt.Sprint(names) != "[x]" || read(t, c, "x") != "old" {
+			t.Errorf("a failure at step %d leaves %v, %v", step, names, err)
+		}
+	}
+	dir := t.TempDir()
+	name := filepath.Join(dir, "x")
+	done := make(chan error)
+	for i := range 8 {
+		go func() { done <- WriteShared(OS{}, name, bytes.Repeat([]byte{byte('a' + i)}, 1<<16)) }()
+	}
+	for range 8 {
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+	b, err := os.ReadFile(name)
+	if err != nil || len(b) != 1<<16 || len(bytes.Trim(b, string(b[:1]))) != 0 {
+		t.Errorf("%d bytes of several writers, %v", len(b), err)
 	}
 }
 

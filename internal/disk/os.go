@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"runtime"
 )
 
 // ErrLocked means that someone else holds the lock.
@@ -80,6 +81,9 @@ func (OS) MkdirAll(dir string) error { return os.MkdirAll(dir, 0o700) }
 
 // SyncDir implements FS.
 func (OS) SyncDir(dir string) error {
+	if runtime.GOOS == "windows" {
+		return nil // directories can't be synced there
+	}
 	d, err := os.Open(dir)
 	if err != nil {
 		return err
