@@ -73,8 +73,8 @@ type App struct {
 	version  uint64
 	log      *slog.Logger
 
-	parsed *parsedCache
-	pool   poolQuota
+	parsed  *parsedCache
+	backlog *backlog
 
 	mu      sync.Mutex
 	chain   string
@@ -102,6 +102,7 @@ func New(c Config) (*App, error) {
 		version:  cmp.Or(c.Version, Version),
 		log:      c.Logger,
 		parsed:   newParsedCache(parsedBytes),
+		backlog:  newBacklog(),
 		waiting:  make(map[[32]byte][]chan store.Outcome),
 	}, nil
 }
