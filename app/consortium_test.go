@@ -232,3 +232,33 @@ func TestPoolOperations(t *testing.T) {
 		t.Errorf("%d bytes taken, want about %d", taken, poolOperations/4)
 	}
 }
+
+// TestStale: what waits is stale once its sender may not sign any more or a quota is lowered
+// below it, and nothing else is; neither is proposed.
+func TestStale(t *testing.T) {
+	l := ledgertest.New(t)
+	c := newChain(t, l)
+	d := c.device("press")
+	large, small := l.Batch(d.Statement(1), d.Statement(1), d.Statement(1)), l.Batch(d.Statement(1))
+	for _, tx := range [][]byte{large, small} {
+		if code := c.admit(tx, true); code != ledger.CodeOK {
+			t.Fatal(code)
+		}
+	}
+	check := func(when string, stale, proposed int) {
+		t.Helper()
+		tip := c.st.Tip()
+		defer tip.Release()
+		list, err := c.app.stale(tip)
+		if got := c.prepare(4 << 20); err != nil || len(list) != stale || len(got) != proposed {
+			t.Errorf("%s: %d stale, %d proposed (%v), want %d, %d", when, len(list), len(got), err, stale, proposed)
+		}
+	}
+	check("at first", 0, 2)
+	limit := ledger.SetParameters{Values: []ledger.Parameter{{ID: ledger.ParameterStatementsPerBridge, Value: 2}}}
+	c.block(l.Operation(now, ledger.Propose{Expires: now + 600, Body: limit}))
+	c.block()
+	check("the quota is lowered", 1, 1)
+	c.block(l.Operation(now, ledger.RemoveBridge{Bridge: l.BridgeID}))
+	check("the bridge is removed", 2, 0)
+}
