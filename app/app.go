@@ -31,9 +31,15 @@ import (
 	"mtmledger/ledger/state"
 )
 
-// Version is the version of the transition rules; nodes with another one don't
-// agree on app hashes. It goes into every block header.
+// Version is the version of the transition rules that this program knows; nodes with
+// another one don't agree on app hashes.
 const Version = 1
+
+// headerVersion is the application's version in every block header of every ledger. Which
+// rules a block has the members decide (parameter app_version), not the header: CometBFT
+// takes the header's version from the program that a home begins with, so if it followed
+// the program, a home begun after an upgrade would reject the blocks before it.
+const headerVersion = 1
 
 // verifiedCache is how many verified signatures are remembered, so that a
 // signature checked for the pool is not verified again in its block: a few
@@ -68,8 +74,8 @@ type App struct {
 	version  uint64
 	log      *slog.Logger
 
-	parsed *parsedCache
-	pool   poolQuota
+	parsed  *parsedCache
+	backlog *backlog
 
 	mu      sync.Mutex
 	chain   string
@@ -102,6 +108,7 @@ func New(c Config) (*App, error) {
 		version:  cmp.Or(c.Version, Version),
 		log:      c.Logger,
 		parsed:   newParsedCache(parsedBytes),
+		backlog:  newBacklog(),
 		waiting:  make(map[[32]byte][]chan store.Outcome),
 	}, nil
 }
@@ -134,7 +141,7 @@ func (a *App) chainID() string {
 // Info tells CometBFT which block was committed last, for it to replay those
 // that are missing.
 func (a *App) Info(context.Context, *abci.RequestInfo) (*abci.ResponseInfo, error) {
-	res := &abci.ResponseInfo{Data: "mtmledger", Version: fmt.Sprint(a.version), AppVersion: a.version}
+	res := &abci.ResponseInfo{Data: "mtmledger", Version: fmt.Sprint(a.version), AppVersion: headerVersion}
 	tip := a.st.Tip()
 	if tip == nil || tip.Height == 0 {
 		if tip != nil {

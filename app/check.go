@@ -7,6 +7,7 @@ import (
 
 	"mtmledger/app/store"
 	"mtmledger/ledger"
+	"mtmledger/ledger/record"
 	"mtmledger/ledger/state"
 )
 
@@ -19,39 +20,84 @@ func (a *App) CheckTx(_ context.Context, req *abci.RequestCheckTx) (*abci.Respon
 	return a.response(a.check(req.Tx)), nil
 }
 
-// check is checkAll for one.
-func (a *App) check(raw []byte) error { return a.checkAll([][]byte{raw})[0] }
+// check is both parts of checking, for one.
+func (a *App) check(raw []byte) error {
+	es, _, errs := a.screen([][]byte{raw})
+	if errs[0] != nil {
+		return errs[0]
+	}
+	return a.verify(es)[0]
+}
 
-// checkAll checks transactions together, because signatures are verified faster
-// in large batches. Each gets nil or a refusal with its code; a failed database
-// refuses as overloaded, because CometBFT has no other way to hear of it here.
-func (a *App) checkAll(raws [][]byte) []error {
+// screen is the first part of checking: all that is cheap and says whose transactions
+// these are. Each gets nil or a refusal with its code, and an entry if it is not refused;
+// a failed database refuses as overloaded, because CometBFT has no other way to hear of
+// it here. The parameters are those of the next block.
+func (a *App) screen(raws [][]byte) ([]*entry, *record.Parameters, []error) {
 	errs := make([]error, len(raws))
 	tip := a.st.Tip()
 	if tip == nil {
-		return refuseAll(errs, ledger.Errorf(ledger.CodeOverloaded, "the ledger has not begun"))
+		return nil, nil, refuseAll(errs, ledger.Errorf(ledger.CodeOverloaded, "the ledger has not begun"))
 	}
 	defer tip.Release()
 	b := a.nextBlock(tip)
-	txs := make([]*parsedTx, len(raws))
-	for i, raw := range raws {
-		txs[i] = a.parsed.parse(raw)
-		errs[i] = a.checkForm(tip, txs[i])
+	txs := a.parsed.all(raws)
+	for i, p := range txs {
+		errs[i] = a.checkForm(tip, p)
 	}
 	if err := a.checkSigners(tip, b, txs, errs); err != nil {
-		return refuseAll(errs, a.failed("CheckTx", err))
+		return nil, nil, refuseAll(errs, a.failed("CheckTx", err))
 	}
-	if err := a.checkQuotas(tip, b, txs, errs); err != nil {
-		return refuseAll(errs, a.failed("CheckTx", err))
+	p, err := state.ParametersAt(tip, b.Height)
+	if err != nil {
+		return nil, nil, refuseAll(errs, a.failed("CheckTx", err))
 	}
-	good, places := remaining(txs, errs)
-	js, err := a.judge(tip, b, good)
+	es, err := entries(tip, b, &p, txs, raws, errs)
+	if err != nil {
+		return nil, nil, refuseAll(errs, a.failed("CheckTx", err))
+	}
+	return es, &p, errs
+}
+
+// entries describes those that are not refused, and refuses what is too large for any block.
+func entries(tip *store.View, b state.Block, p *record.Parameters, txs []*parsedTx, raws [][]byte, errs []error) ([]*entry, error) {
+	q, err := state.NewQuota(tip, b)
+	if err != nil {
+		return nil, err
+	}
+	es := make([]*entry, len(txs))
+	for i, tx := range txs {
+		if errs[i] != nil {
+			continue
+		}
+		if es[i], err = newEntry(q, tx, raws[i]); err != nil {
+			return nil, err
+		}
+		if !es[i].fitsAlone(p) {
+			errs[i] = ledger.CodeQuota.Err()
+		}
+	}
+	return es, nil
+}
+
+// verify is the second part: it verifies all signatures together, which is faster in
+// large batches, and refuses operations that would be refused for good.
+func (a *App) verify(es []*entry) []error {
+	errs := make([]error, len(es))
+	tip := a.st.Tip()
+	defer tip.Release()
+	b := a.nextBlock(tip)
+	txs := make([]*parsedTx, len(es))
+	for i, e := range es {
+		txs[i] = a.parsed.of(e)
+	}
+	js, err := a.judge(tip, b, txs)
 	if err != nil {
 		return refuseAll(errs, a.failed("CheckTx", err))
 	}
 	for i, j := range js {
 		if j.tx.Operation != nil {
-			errs[places[i]] = a.rehearse(tip, b, j)
+			errs[i] = a.rehearse(tip, b, j)
 		}
 	}
 	return errs
@@ -93,17 +139,10 @@ func (a *App) checkSigners(tip *store.View, b state.Block, txs []*parsedTx, errs
 	good, places := remaining(txs, errs)
 	checks := make([]state.Check, len(good))
 	for i, p := range good {
-		alone := *p.tx
-		if alone.Batch != nil {
-			batch := *alone.Batch
-			batch.Raw = nil
-			alone.Batch = &batch
-		}
-		cs, err := state.Signatures(tip, b, &alone)
-		if err != nil {
+		var err error
+		if checks[i], err = state.Signer(tip, b, p.tx); err != nil {
 			return err
 		}
-		checks[i] = cs[0]
 	}
 	codes, _ := decide(checks, a.verifier.Verify(appendItems(nil, checks)))
 	for i, code := range codes {

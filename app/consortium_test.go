@@ -91,17 +91,33 @@ func TestQuotas(t *testing.T) {
 	if code := ledger.CodeOf(c.app.check(large)); code != ledger.CodeQuota {
 		t.Errorf("too large for a block: %v", code)
 	}
-	for i := range uint64(poolBlocks) {
-		if err := c.app.check(batch(10+i, 2)); err != nil {
-			t.Errorf("batch %d: %v", i, err)
+	first := batch(10, 2)
+	if code := c.admit(first, true); code != ledger.CodeOK {
+		t.Error(code)
+	}
+	for i := range uint64(poolBlocks/2 - 1) {
+		if code := c.admit(batch(11+i, 2), true); code != ledger.CodeOK {
+			t.Errorf("batch %d: %v", i, code)
 		}
 	}
-	if code := ledger.CodeOf(c.app.check(small)); code != ledger.CodeQuota {
-		t.Errorf("the pool took more than its share: %v", code)
+	if code := c.admit(small, true); code != ledger.CodeQuota {
+		t.Errorf("one more from a client: %v", code)
+	}
+	for i := range uint64(poolBlocks / 2) {
+		if code := c.admit(batch(50+i, 2), false); code != ledger.CodeOK {
+			t.Errorf("batch %d of a peer: %v", i, code)
+		}
+	}
+	if code := c.admit(small, false); code != ledger.CodeQuota {
+		t.Errorf("one more from a peer: %v", code)
 	}
 	c.block(next)
-	if err := c.app.check(small); err != nil {
-		t.Errorf("after a block: %v", err)
+	if code := c.admit(small, false); code != ledger.CodeQuota {
+		t.Errorf("one more after a block with none of them: %v", code)
+	}
+	c.block(first)
+	if code := c.admit(small, false); code != ledger.CodeOK {
+		t.Errorf("after a block with one of them: %v", code)
 	}
 }
 
@@ -152,50 +168,97 @@ func TestOperationQuotas(t *testing.T) {
 	if got := c.prepare(1<<20, batch, a, b, over); len(got) != 2 || string(got[0]) != string(a) || string(got[1]) != string(b) {
 		t.Errorf("%d transactions proposed, want the two operations", len(got))
 	}
-	for i := range 2 * poolBlocks {
-		if code := c.check(l.Batch(d.StatementAt(uint64(10+i), 1))); code != ledger.CodeOK {
+	for i := range poolBlocks {
+		if code := c.admit(l.Batch(d.StatementAt(uint64(10+i), 1)), true); code != ledger.CodeOK {
 			t.Fatalf("batch %d: %v", i, code)
 		}
 	}
-	if code := c.check(batch); code != ledger.CodeQuota {
+	if code := c.admit(batch, true); code != ledger.CodeQuota {
 		t.Errorf("one batch more: %v", code)
 	}
-	for i := range 2 * poolBlocks {
-		if code := c.check(describe(10 + i)); code != ledger.CodeOK {
+	for i := range poolBlocks - 1 {
+		if code := c.admit(describe(10+i), true); code != ledger.CodeOK {
 			t.Fatalf("operation %d: %v", i, code)
 		}
 	}
-	if code := c.check(over); code != ledger.CodeQuota {
+	if code := c.admit(a, true); code != ledger.CodeOK {
+		t.Error(code)
+	}
+	if code := c.admit(over, true); code != ledger.CodeQuota {
 		t.Errorf("one operation more: %v", code)
 	}
 	if res := c.block(a, b, over); res[0].Code != ledger.CodeOK || res[2].Code != ledger.CodeQuota {
 		t.Errorf("in a block: %v", res)
 	}
-	if code := c.check(describe(50)); code != ledger.CodeOK {
+	if code := c.admit(describe(50), true); code != ledger.CodeOK {
 		t.Errorf("after a block: %v", code)
 	}
 }
 
-// TestPoolOperations: the pool takes poolOperations bytes of an organisation's operations
-// between two blocks, whatever its quota.
+// admit lets a transaction wait, as one of a client of this node or of a peer.
+func (c *chain) admit(tx []byte, ours bool) ledger.Code {
+	c.t.Helper()
+	es, p, errs := c.app.screen([][]byte{tx})
+	if errs[0] != nil {
+		return ledger.CodeOf(errs[0])
+	}
+	code := c.app.backlog.admit(es[0], p, ours)
+	if code == ledger.CodeOK {
+		c.app.backlog.entered(es[0].hash)
+	}
+	return code
+}
+
+// TestPoolOperations: a quarter of poolOperations bytes of operations of one actor may wait
+// here if clients of this node send them, whatever the quota.
 func TestPoolOperations(t *testing.T) {
 	l := ledgertest.New(t)
 	c := newChain(t, l)
 	taken, i := 0, 0
-	for ; taken <= 2*poolOperations; i++ {
+	for ; taken <= poolOperations; i++ {
 		var list []ledger.Attribute
 		for k := range 16 {
 			list = append(list, ledger.Attribute{Name: fmt.Sprintf("a%02d", k), Data: make([]byte, 240)})
 		}
 		tx := l.Operation(now+int64(i), ledger.Describe{Subject: l.Organisation, Attributes: list})
-		if code := c.check(tx); code == ledger.CodeQuota {
+		if code := c.admit(tx, true); code == ledger.CodeQuota {
 			break
 		} else if code != ledger.CodeOK {
 			t.Fatal(code)
 		}
 		taken += len(tx)
 	}
-	if taken > poolOperations || taken < poolOperations-5_000 {
-		t.Errorf("%d bytes taken, want nearly %d", taken, poolOperations)
+	if taken > poolOperations/4+4_000 || taken < poolOperations/4-4_000 {
+		t.Errorf("%d bytes taken, want about %d", taken, poolOperations/4)
 	}
+}
+
+// TestStale: what waits is stale once its sender may not sign any more or a quota is lowered
+// below it, and nothing else is; neither is proposed.
+func TestStale(t *testing.T) {
+	l := ledgertest.New(t)
+	c := newChain(t, l)
+	d := c.device("press")
+	large, small := l.Batch(d.Statement(1), d.Statement(1), d.Statement(1)), l.Batch(d.Statement(1))
+	for _, tx := range [][]byte{large, small} {
+		if code := c.admit(tx, true); code != ledger.CodeOK {
+			t.Fatal(code)
+		}
+	}
+	check := func(when string, stale, proposed int) {
+		t.Helper()
+		tip := c.st.Tip()
+		defer tip.Release()
+		list, err := c.app.stale(tip)
+		if got := c.prepare(4 << 20); err != nil || len(list) != stale || len(got) != proposed {
+			t.Errorf("%s: %d stale, %d proposed (%v), want %d, %d", when, len(list), len(got), err, stale, proposed)
+		}
+	}
+	check("at first", 0, 2)
+	limit := ledger.SetParameters{Values: []ledger.Parameter{{ID: ledger.ParameterStatementsPerBridge, Value: 2}}}
+	c.block(l.Operation(now, ledger.Propose{Expires: now + 600, Body: limit}))
+	c.block()
+	check("the quota is lowered", 1, 1)
+	c.block(l.Operation(now, ledger.RemoveBridge{Bridge: l.BridgeID}))
+	check("the bridge is removed", 2, 0)
 }

@@ -116,11 +116,7 @@ func (a *App) FinalizeBlock(_ context.Context, req *abci.RequestFinalizeBlock) (
 	if err := a.checkVersion(tip, blk); err != nil {
 		return nil, err
 	}
-	txs := make([]*parsedTx, len(req.Txs))
-	for i, raw := range req.Txs {
-		txs[i] = a.parsed.parse(raw)
-	}
-	js, err := a.judge(tip, blk, txs)
+	js, err := a.judge(tip, blk, a.parsed.all(req.Txs))
 	if err != nil {
 		return nil, fmt.Errorf("app: block %d: %w", req.Height, err)
 	}
@@ -192,6 +188,7 @@ func (a *App) Commit(context.Context, *abci.RequestCommit) (*abci.ResponseCommit
 		return nil, fmt.Errorf("app: %w", err)
 	}
 	a.count(b)
+	a.backlog.committed(b)
 	a.announce(b)
 	return &abci.ResponseCommit{RetainHeight: a.retainHeight(b.Height)}, nil
 }

@@ -2,15 +2,16 @@ package app
 
 import (
 	"bytes"
-	"fmt"
 	"testing"
 
 	"github.com/cometbft/cometbft/types"
 	"pgregory.net/rapid"
 
 	"mtmledger/app/internal/ledgertest"
+	"mtmledger/app/store"
 	"mtmledger/crypto"
 	"mtmledger/ledger"
+	"mtmledger/ledger/record"
 )
 
 // TestProposalOrder: whatever order batches arrive in, they are proposed so
@@ -60,44 +61,61 @@ func TestProposalFits(t *testing.T) {
 	}
 }
 
-// TestFairChoice: when not all fits, bridges get about the same, and nothing is
-// left out that there is room for.
+// always is a quota without end.
+func always(*entry) (bool, error) { return true, nil }
+
+// TestFairChoice: when not all fits, organisations get about the same, and so do the
+// bridges of each, whoever has how many; each bridge's transactions stay in order; nothing
+// is left out that there is room for.
 func TestFairChoice(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		var cs []candidate
-		waiting := map[crypto.ID]int64{}
+		var cs []claim
+		waiting := map[crypto.ID]map[crypto.ID]int64{}
+		var all int64
 		for i := range rapid.IntRange(0, 60).Draw(t, "transactions") {
-			id := crypto.ID{byte(rapid.IntRange(1, 4).Draw(t, "bridge"))}
-			size := rapid.Int64Range(1, 100).Draw(t, "bytes")
-			tx := &ledger.Transaction{Batch: &ledger.Batch{Bridge: id}}
-			cs = append(cs, candidate{parsedTx: &parsedTx{tx: tx}, place: i, bytes: size})
-			waiting[id] += size
+			org := crypto.ID{byte(rapid.IntRange(1, 3).Draw(t, "organisation"))}
+			bridge := crypto.ID{org[0], byte(rapid.IntRange(1, 4).Draw(t, "bridge"))}
+			e := &entry{payer: org, sender: bridge, size: rapid.Int64Range(1, 100).Draw(t, "bytes"), arrival: uint64(i + 1)}
+			cs = append(cs, claim{entry: e})
+			if waiting[org] == nil {
+				waiting[org] = map[crypto.ID]int64{}
+			}
+			waiting[org][bridge] += e.size
+			all += e.size
 		}
 		limit := rapid.Int64Range(0, 4000).Draw(t, "limit")
-		got := choose(cs, limit)
-		room := limit
-		if len(waiting) > 1 {
-			room /= fairShare
+		got, err := choose(cs, limit, always)
+		if err != nil {
+			t.Fatal(err)
 		}
 		had := map[crypto.ID]int64{}
-		last := map[crypto.ID]int{}
+		last := map[crypto.ID]uint64{}
 		var total int64
-		for _, c := range got {
-			id := c.tx.Batch.Bridge
-			if at, ok := last[id]; ok && at >= c.place {
-				t.Fatalf("bridge %v out of order", id)
+		for _, e := range got {
+			if last[e.sender] >= e.arrival {
+				t.Fatalf("bridge %v out of order", e.sender)
 			}
-			last[id] = c.place
-			had[id] += c.bytes
-			total += c.bytes
+			last[e.sender] = e.arrival
+			had[e.payer] += e.size
+			had[e.sender] += e.size
+			total += e.size
 		}
-		if total > room {
-			t.Fatalf("%d bytes of %d", total, room)
+		if total > limit || total < min(limit-100, all) {
+			t.Fatalf("%d bytes of %d, %d wait", total, limit, all)
 		}
-		for id, w := range waiting {
-			share := room/int64(len(waiting)) - 100
-			if had[id] < min(w, share) {
-				t.Fatalf("bridge %v has %d of %d waiting, share %d: %v", id, had[id], w, share, fmt.Sprint(had))
+		for org, bridges := range waiting {
+			var sum int64
+			for _, w := range bridges {
+				sum += w
+			}
+			share := limit/int64(len(waiting)) - 100
+			if had[org] < min(sum, share) {
+				t.Fatalf("organisation %v has %d of %d waiting, share %d: %v", org, had[org], sum, share, had)
+			}
+			for bridge, w := range bridges {
+				if share := had[org]/int64(len(bridges)) - 200; had[bridge] < min(w, share) {
+					t.Fatalf("bridge %v has %d of %d waiting, share %d: %v", bridge, had[bridge], w, share, had)
+				}
 			}
 		}
 	})
@@ -106,25 +124,74 @@ func TestFairChoice(t *testing.T) {
 // TestFairOperations: organisations take turns with their operations, which leave room for
 // batches; alone they may have the whole block.
 func TestFairOperations(t *testing.T) {
-	operation := func(payer byte, place int) candidate {
-		tx := &ledger.Transaction{Operation: &ledger.Operation{}}
-		return candidate{parsedTx: &parsedTx{tx: tx}, place: place, bytes: 10, payer: crypto.ID{payer}}
+	operation := func(payer byte, arrival uint64) claim {
+		return claim{entry: &entry{operation: true, payer: crypto.ID{payer}, size: 10, arrival: arrival}}
 	}
-	var flood []candidate
-	for i := range 100 {
-		flood = append(flood, operation(1, i))
+	var flood []claim
+	for i := range uint64(100) {
+		flood = append(flood, operation(1, i+1))
 	}
-	if got := choose(flood, 500); len(got) != 50 {
-		t.Errorf("alone: %d operations", len(got))
+	if got, err := choose(flood, 500, always); err != nil || len(got) != 50 {
+		t.Errorf("alone: %d operations, %v", len(got), err)
 	}
-	trickle := operation(2, 100)
-	batch := candidate{parsedTx: &parsedTx{tx: &ledger.Transaction{Batch: &ledger.Batch{Bridge: crypto.ID{3}}}}, place: 101, bytes: 200}
-	got := choose(append(flood, trickle, batch), 500)
-	places := map[int]bool{}
-	for _, c := range got {
-		places[c.place] = true
+	trickle := operation(2, 101)
+	batch := claim{entry: &entry{payer: crypto.ID{3}, size: 200, arrival: 102}}
+	got, err := choose(append(flood, trickle, batch), 500, always)
+	arrivals := map[uint64]bool{}
+	for _, e := range got {
+		arrivals[e.arrival] = true
 	}
-	if len(got) != 26 || !places[100] || !places[101] || got[25].place != 101 {
-		t.Errorf("%d transactions, the other's operation %v, the batch %v", len(got), places[100], places[101])
+	if err != nil || len(got) != 26 || !arrivals[101] || got[25].arrival != 102 {
+		t.Errorf("%d transactions, the other's operation %v, %v", len(got), arrivals[101], err)
+	}
+}
+
+// TestTurnsAreRemembered: who was served in the last blocks comes after who was not, so a
+// block that is full with one transaction of each of some doesn't begin with them again;
+// who comes back after a pause has saved nothing up.
+func TestTurnsAreRemembered(t *testing.T) {
+	b := newBacklog()
+	limits := &record.Parameters{StatementsPerBridge: 1000, BytesPerBridge: 1 << 30, StatementsPerOrganisation: 1000, BytesPerOrganisation: 1 << 30}
+	served := map[byte]int{}
+	arrive := func(org byte, n int) {
+		for i := range n {
+			e := &entry{hash: [32]byte{org, byte(i), byte(served[org])}, payer: crypto.ID{org}, sender: crypto.ID{org}, size: 100}
+			if code := b.admit(e, limits, false); code != ledger.CodeOK {
+				t.Fatal(code)
+			}
+			b.entered(e.hash)
+		}
+	}
+	block := func() {
+		got, err := choose(b.claims(), 200, always)
+		if err != nil || len(got) != 2 {
+			t.Fatalf("%d chosen, %v", len(got), err)
+		}
+		made := &store.Block{}
+		for _, e := range got {
+			made.Results = append(made.Results, store.Result{Hash: e.hash})
+			served[e.payer[0]]++
+		}
+		b.committed(made)
+	}
+	for org := range byte(10) {
+		arrive(org, 20)
+	}
+	for range 5 {
+		block()
+	}
+	for org := range byte(10) {
+		if served[org] != 1 {
+			t.Errorf("after five blocks organisation %d was served %d times", org, served[org])
+		}
+	}
+	arrive(10, 50) // late, and many: it begins where the others are
+	for range 11 {
+		block()
+	}
+	for org := range byte(11) {
+		if want := 3; served[org] != want && !(org == 10 && served[org] == 2) {
+			t.Errorf("at the end organisation %d was served %d times, want %d", org, served[org], want)
+		}
 	}
 }

@@ -58,6 +58,23 @@ func (c *parsedCache) parse(raw []byte) *parsedTx {
 	return p
 }
 
+// of is the decoded form of a transaction that was decoded before.
+func (c *parsedCache) of(e *entry) *parsedTx {
+	if p := c.get(e.hash); p != nil {
+		return p
+	}
+	return c.parse(e.raw)
+}
+
+// all decodes transactions.
+func (c *parsedCache) all(raws [][]byte) []*parsedTx {
+	txs := make([]*parsedTx, len(raws))
+	for i, raw := range raws {
+		txs[i] = c.parse(raw)
+	}
+	return txs
+}
+
 func (c *parsedCache) get(hash [32]byte) *parsedTx {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -5,54 +5,120 @@ import (
 	"fmt"
 
 	abci "github.com/cometbft/cometbft/abci/types"
-	"github.com/cometbft/cometbft/types"
 
 	"mtmledger/app/store"
-	"mtmledger/crypto"
 	"mtmledger/ledger"
+	"mtmledger/ledger/state"
 )
 
-// fairShare is the part of a block (1/fairShare) that is proposed when several
-// bridges wait: CometBFT offers no more than one block's worth from its pool,
-// so there is a choice between bridges only if less than that is taken.
-const fairShare = 2
+// operationShare is the part of a block (1/operationShare) that operations may have when
+// batches wait too.
+const operationShare = 2
 
-// PrepareProposal chooses and orders the transactions of a block: operations
-// first, then the bridges' batches in turn, a stream's statements in the order
-// of their numbers. It never changes a transaction. What could not be in a
-// valid block is left out.
+// PrepareProposal chooses and orders the transactions of a block: operations first, then
+// batches, each in fair turns; a stream's statements in the order of their numbers. It
+// never changes a transaction. What could not be in a valid block is left out.
+//
+// CometBFT offers the oldest of its pool, as much as fits into a block: a flood would fill
+// that for many blocks. The choice is from all that is in the pool.
 func (a *App) PrepareProposal(_ context.Context, req *abci.RequestPrepareProposal) (*abci.ResponsePrepareProposal, error) {
 	tip := a.st.Tip()
 	if tip == nil {
 		return nil, fmt.Errorf("%w: proposal before genesis", errOrder)
 	}
 	defer tip.Release()
-	good, err := a.proposable(tip, req.Txs)
+	res, err := a.prepare(tip, req)
 	if err != nil {
 		return nil, fmt.Errorf("app: proposal: %w", err)
-	}
-	res := &abci.ResponsePrepareProposal{}
-	for _, i := range order(choose(good, req.MaxTxBytes)) {
-		res.Txs = append(res.Txs, req.Txs[i])
 	}
 	return res, nil
 }
 
-// candidate is a transaction that may be proposed, and its place in the pool.
+func (a *App) prepare(tip *store.View, req *abci.RequestPrepareProposal) (*abci.ResponsePrepareProposal, error) {
+	cs, err := a.proposable(tip, req.Txs)
+	if err != nil {
+		return nil, err
+	}
+	q, err := state.NewQuota(tip, a.nextBlock(tip))
+	if err != nil {
+		return nil, err
+	}
+	chosen, err := choose(cs, req.MaxTxBytes, func(e *entry) (bool, error) {
+		code, err := q.Take(a.parsed.of(e).tx)
+		return code == ledger.CodeOK, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	txs := make([]*parsedTx, len(chosen))
+	for i, e := range chosen {
+		txs[i] = a.parsed.of(e)
+	}
+	// All are valid; but a proposal that the others reject would cost a round.
+	good, err := a.valid(tip, txs)
+	if err != nil {
+		return nil, err
+	}
+	res := &abci.ResponsePrepareProposal{}
+	for _, i := range order(good) {
+		res.Txs = append(res.Txs, chosen[i].raw)
+	}
+	return res, nil
+}
+
+// proposable returns what waits and may be in the next block, the oldest first; and what
+// else CometBFT offers, which is nothing as long as [Clients] alone fill its pool.
+func (a *App) proposable(tip *store.View, offered [][]byte) ([]claim, error) {
+	s, err := a.standing(tip)
+	if err != nil {
+		return nil, err
+	}
+	var good []claim
+	known := make(map[[32]byte]bool)
+	for _, c := range a.backlog.claims() {
+		known[c.hash] = true
+		code, err := s.code(c.entry)
+		if err != nil {
+			return nil, err
+		}
+		if code == ledger.CodeOK {
+			good = append(good, c)
+		}
+	}
+	var others [][]byte
+	for _, raw := range offered {
+		if !known[ledger.TxHash(raw)] {
+			others = append(others, raw)
+		}
+	}
+	valid, err := a.valid(tip, a.parsed.all(others))
+	if err != nil {
+		return nil, err
+	}
+	q, err := state.NewQuota(tip, a.nextBlock(tip))
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range valid {
+		e, err := newEntry(q, c.parsedTx, others[c.place])
+		if err != nil {
+			return nil, err
+		}
+		if e.fitsAlone(&s.limits) {
+			good = append(good, claim{entry: e})
+		}
+	}
+	return good, nil
+}
+
+// candidate is a transaction that may be proposed, and its place in a list.
 type candidate struct {
 	*parsedTx
 	place int
-	bytes int64     // what it takes in a block
-	payer crypto.ID // the organisation whose quota it uses
 }
 
-// proposable returns the transactions that a block may have, none twice and none over
-// a quota.
-func (a *App) proposable(tip *store.View, raws [][]byte) ([]candidate, error) {
-	txs := make([]*parsedTx, len(raws))
-	for i, raw := range raws {
-		txs[i] = a.parsed.parse(raw)
-	}
+// valid returns the transactions that a block may have apart from quotas, none twice.
+func (a *App) valid(tip *store.View, txs []*parsedTx) ([]candidate, error) {
 	js, err := a.judge(tip, a.nextBlock(tip), txs)
 	if err != nil {
 		return nil, err
@@ -69,82 +135,55 @@ func (a *App) proposable(tip *store.View, raws [][]byte) ([]candidate, error) {
 			continue
 		}
 		seen[j.hash] = true
-		size := types.ComputeProtoSizeForTxs([]types.Tx{raws[i]})
-		good = append(good, candidate{parsedTx: j.parsedTx, place: i, bytes: size})
+		good = append(good, candidate{j.parsedTx, i})
 	}
-	return a.withinQuota(tip, good)
+	return good, nil
 }
 
-// choose returns what goes into a block of at most limit bytes, in the order of
-// the pool as far as it is fair: operations, the organisations in turn by bytes, then
-// batches, the bridges in turn by bytes. If others wait, neither is more than a share of
-// the block.
-func choose(cs []candidate, limit int64) []candidate {
+// choose returns what goes into a block of at most limit bytes: operations, then batches,
+// each in turns. take uses up quotas, or tells that they don't suffice.
+func choose(cs []claim, limit int64, take func(*entry) (bool, error)) ([]*entry, error) {
 	var operations, batches turns
 	for _, c := range cs {
-		if c.tx.Operation != nil {
-			operations.add(c.payer, c)
+		if c.operation {
+			operations.push(c.entry, c.organisation, c.ofSender)
 		} else {
-			batches.add(c.tx.Batch.Bridge, c)
+			batches.push(c.entry, c.organisation, c.ofSender)
 		}
 	}
 	first := limit
-	if len(operations.who)+len(batches.who) > 1 {
-		first /= fairShare
+	if batches.length > 0 {
+		first /= operationShare
 	}
-	chosen := operations.take(first)
-	for _, c := range chosen {
-		limit -= c.bytes
+	chosen, err := fill(nil, &operations, first, take)
+	if err != nil {
+		return nil, err
 	}
-	if len(batches.who) > 1 {
-		limit /= fairShare
+	for _, e := range chosen {
+		limit -= e.size
 	}
-	return append(chosen, batches.take(limit)...)
+	return fill(chosen, &batches, limit, take)
 }
 
-// turns are the transactions of several who share a block.
-type turns struct {
-	who    []crypto.ID
-	queues map[crypto.ID][]candidate
-}
-
-func (t *turns) add(id crypto.ID, c candidate) {
-	if t.queues == nil {
-		t.queues = make(map[crypto.ID][]candidate)
-	}
-	if t.queues[id] == nil {
-		t.who = append(t.who, id)
-	}
-	t.queues[id] = append(t.queues[id], c)
-}
-
-// take gives each in turn the next place until the bytes are used: the one that has had
-// the fewest bytes is next, the first in the pool among equals. A transaction that doesn't
-// fit ends its sender's turns.
-func (t *turns) take(limit int64) []candidate {
-	var chosen []candidate
-	queues, bridges := t.queues, t.who
-	had := make([]int64, len(bridges))
-	for {
-		next := -1
-		for i, id := range bridges {
-			if len(queues[id]) > 0 && (next < 0 || had[i] < had[next]) {
-				next = i
+// fill appends transactions of at most limit bytes. One that doesn't fit ends its sender's
+// turns.
+func fill(chosen []*entry, t *turns, limit int64, take func(*entry) (bool, error)) ([]*entry, error) {
+	for e := t.peek(); e != nil; e = t.peek() {
+		ok := e.size <= limit
+		if ok {
+			var err error
+			if ok, err = take(e); err != nil {
+				return nil, err
 			}
 		}
-		if next < 0 {
-			return chosen
-		}
-		q := queues[bridges[next]]
-		if q[0].bytes > limit {
-			queues[bridges[next]] = nil
+		if !ok {
+			t.skip()
 			continue
 		}
-		limit -= q[0].bytes
-		had[next] += q[0].bytes
-		chosen = append(chosen, q[0])
-		queues[bridges[next]] = q[1:]
+		limit -= e.size
+		chosen = append(chosen, t.next())
 	}
+	return chosen, nil
 }
 
 // ProcessProposal accepts a block only if every transaction in it can be
@@ -158,13 +197,35 @@ func (a *App) ProcessProposal(_ context.Context, req *abci.RequestProcessProposa
 		return nil, fmt.Errorf("%w: proposal before genesis", errOrder)
 	}
 	defer tip.Release()
-	good, err := a.proposable(tip, req.Txs)
+	good, err := a.acceptable(tip, req.Txs)
 	if err != nil {
 		return nil, fmt.Errorf("app: proposal: %w", err)
 	}
-	if len(good) != len(req.Txs) {
-		a.log.Warn("proposal rejected", "height", req.Height, "transactions", len(req.Txs), "good", len(good))
+	if good != len(req.Txs) {
+		a.log.Warn("proposal rejected", "height", req.Height, "transactions", len(req.Txs), "good", good)
 		return reject, nil
 	}
 	return &abci.ResponseProcessProposal{Status: abci.ResponseProcessProposal_ACCEPT}, nil
+}
+
+// acceptable counts the transactions that a block may have, within quotas.
+func (a *App) acceptable(tip *store.View, raws [][]byte) (n int, err error) {
+	good, err := a.valid(tip, a.parsed.all(raws))
+	if err != nil {
+		return 0, err
+	}
+	q, err := state.NewQuota(tip, a.nextBlock(tip))
+	if err != nil {
+		return 0, err
+	}
+	for _, c := range good {
+		code, err := q.Take(c.tx)
+		if err != nil {
+			return 0, err
+		}
+		if code == ledger.CodeOK {
+			n++
+		}
+	}
+	return n, nil
 }

@@ -25,6 +25,7 @@ func (b backend) Submit(ctx context.Context, tx []byte) error {
 	if b.n.comet.ConsensusReactor().WaitSync() {
 		return b.n.refusedTx(ledger.Errorf(ledger.CodeOverloaded, "the node is catching up"))
 	}
+	defer b.n.clients.Ours(tx)()
 	answer := make(chan *abci.ResponseCheckTx, 1)
 	err := b.n.comet.Mempool().CheckTx(tx, func(res *abci.ResponseCheckTx) { answer <- res }, mempool.TxInfo{})
 	if err != nil {

@@ -39,9 +39,9 @@ func cometConfig(c Config) *cfg.Config {
 	return cc
 }
 
-// tunePool: the pool never rechecks, because a transaction that became stale
-// is harmless (its statements are refused with `used`) and PrepareProposal
-// drops what must not be proposed.
+// tunePool: the pool never rechecks. app.Clients removes what can't be proposed any more,
+// with one look-up a sender instead of one check a transaction; what is stale otherwise is
+// harmless: it is refused in its block, and uses its sender's quota.
 func tunePool(m *cfg.MempoolConfig) {
 	m.Type = cfg.MempoolTypeFlood
 	m.Recheck = false

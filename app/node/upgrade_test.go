@@ -64,6 +64,44 @@ func TestUpgrade(t *testing.T) {
 	}
 }
 
+// TestUpgradeLateJoiner: a home begun with the new program after the upgrade follows the
+// ledger from its first block on, as one begun with the old program does that the upgrade
+// has not stopped yet.
+func TestUpgradeLateJoiner(t *testing.T) {
+	const next = app.Version + 1
+	for _, upgraded := range []bool{false, true} {
+		t.Run(fmt.Sprint("upgraded=", upgraded), func(t *testing.T) {
+			m := newMembers(t, 4, nil)
+			early := []int{0, 1, 2}
+			for _, i := range early {
+				m.start(i)
+			}
+			_, res := m.operation(0, ledger.Describe{Subject: m.org[0]})
+			if upgraded {
+				active := m.node[0].height() + 20
+				m.agree(ledger.SetParameters{Active: active, Values: []ledger.Parameter{{ID: ledger.ParameterAppVersion, Value: next}}}, early...)
+				m.untilStopped(0)
+				for _, i := range early {
+					checkOutdated(t, wait(t, m.node[i]), active, next)
+				}
+				for i := range m.cfg {
+					m.cfg[i].version = next
+				}
+				for _, i := range early {
+					m.start(i)
+				}
+				if _, res = m.operation(1, ledger.Describe{Subject: m.org[1]}); res.Height < active {
+					t.Fatalf("the new program's first block is %d, before %d", res.Height, active)
+				}
+			}
+			m.start(3)
+			m.agreed(res.Height)
+			_, res = m.operation(3, ledger.Describe{Subject: m.org[3]})
+			m.agreed(res.Height)
+		})
+	}
+}
+
 // untilStopped submits operations at a node until it has ended, and returns those that were
 // committed.
 func (m *members) untilStopped(i int) map[[32]byte]ledger.TxResult {

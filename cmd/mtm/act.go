@@ -367,10 +367,6 @@ func (s *session) trusted() (*proof.Verifier, error) {
 	if err != nil {
 		return nil, err
 	}
-	root, err := proof.ParseTrustRoot(pinned)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
 	if s.chain != root.Chain {
 		return nil, withHint(fmt.Errorf("the node is of ledger %s, %s of %s", s.chain, path, root.Chain), "another --node or --trust")
 	}

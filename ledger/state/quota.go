@@ -38,37 +38,31 @@ func NewQuota(r Reader, b Block) (*Quota, error) {
 	}, err
 }
 
-// Multiply makes the quotas n times as large, before any is used.
-func (q *Quota) Multiply(n uint64) {
-	q.limits.StatementsPerBridge *= n
-	q.limits.BytesPerBridge *= n
-	q.limits.StatementsPerOrganisation *= n
-	q.limits.BytesPerOrganisation *= n
-}
-
-// BoundBytes makes the organisations' quota of bytes at most n, before any is used.
-func (q *Quota) BoundBytes(n uint64) {
-	q.limits.BytesPerOrganisation = min(q.limits.BytesPerOrganisation, n)
-}
-
-// Use replaces the Reader by another one of the same records.
-func (q *Quota) Use(r Reader) { q.r = r }
-
 // Take uses up what a whole batch, or an operation, needs. It returns CodeQuota, and uses
 // nothing, if there is not enough left: such a transaction does not belong into the block.
 // For PrepareProposal, in the order it chooses; for ProcessProposal, in the order of the
-// block; for CheckTx, with a new Quota: a batch that is too large by itself. The error is a
-// failure of the Reader.
+// block. The error is a failure of the Reader.
 func (q *Quota) Take(tx *ledger.Transaction) (ledger.Code, error) {
-	batch := tx.Batch
-	if batch == nil {
+	if tx.Batch == nil {
 		return q.takeOperation(tx.Operation)
 	}
-	bytes := uint64(0)
-	for _, raw := range batch.Raw {
+	statements, bytes := Need(tx)
+	return q.take(tx.Batch.Bridge, statements, bytes)
+}
+
+// Need is what a transaction uses of its quotas, if all of it counts.
+func Need(tx *ledger.Transaction) (statements, bytes uint64) {
+	if tx.Batch == nil {
+		return 1, operationBytes(tx.Operation)
+	}
+	for _, raw := range tx.Batch.Raw {
 		bytes += uint64(len(raw))
 	}
-	return q.take(batch.Bridge, uint64(batch.Len()), bytes)
+	return uint64(tx.Batch.Len()), bytes
+}
+
+func operationBytes(op *ledger.Operation) uint64 {
+	return uint64(min(len(op.Bytes()), ledger.MaxOperation))
 }
 
 // take uses up statements of a bridge, or returns CodeQuota.
@@ -95,7 +89,7 @@ func (q *Quota) takeOperation(op *ledger.Operation) (ledger.Code, error) {
 	if err != nil {
 		return ledger.CodeOK, err
 	}
-	bytes := uint64(min(len(op.Bytes()), ledger.MaxOperation))
+	bytes := operationBytes(op)
 	o, l := used(q.organisations, owner), &q.limits
 	if !o.fits(1, bytes, l.StatementsPerOrganisation, l.BytesPerOrganisation) {
 		return ledger.CodeQuota, nil

@@ -46,6 +46,21 @@ func Signatures(r Reader, b Block, tx *ledger.Transaction) ([]Check, error) {
 	return checks, nil
 }
 
+// Signer returns the first of Signatures alone: the one of the transaction as a whole.
+func Signer(r Reader, b Block, tx *ledger.Transaction) (Check, error) {
+	l := lookup{r: r, height: b.Height}
+	var c Check
+	if tx.Batch != nil {
+		c = l.bridgeCheck(b, tx.Batch)
+	} else {
+		c = l.actorCheck(b, tx.Operation)
+	}
+	if l.err != nil {
+		return Check{}, fmt.Errorf("state: resolving the signer: %w", l.err)
+	}
+	return c, nil
+}
+
 // lookup resolves signers at a height, and keeps the first failure of the reader.
 type lookup struct {
 	r      Reader
