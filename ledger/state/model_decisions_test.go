@@ -99,13 +99,15 @@ func (m *model) drawParameters(t *rapid.T) ledger.SetParameters {
 
 func (m *model) drawAdmins(t *rapid.T, actor crypto.ID) ledger.SetAdmins {
 	at := max(0, slices.Index(m.cast.organisations, actor))
-	var current, fresh []string
+	var current, fresh, closed []string
 	for _, name := range adminNames(castOrganisations[at]) {
 		switch k := m.n.key(actor, castKeys[name].Public().KeyID()); {
 		case k == nil:
 			fresh = append(fresh, name)
 		case k.Closes == 0:
 			current = append(current, name)
+		default:
+			closed = append(closed, name)
 		}
 	}
 	names := slices.Clone(current)
@@ -114,6 +116,9 @@ func (m *model) drawAdmins(t *rapid.T, actor crypto.ID) ledger.SetAdmins {
 	}
 	if len(fresh) > 0 && len(names) < 3 {
 		names = append(names, fresh[0])
+	}
+	if len(closed) > 0 && len(names) < 3 && odd(t, 6, "a closed key") {
+		names = append(names, closed[0])
 	}
 	if odd(t, 10, "any of the keys") || len(names) == 0 {
 		names = adminNames(castOrganisations[at])[:2]
