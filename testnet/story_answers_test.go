@@ -312,7 +312,7 @@ func (a *auditor) doubtful() {
 func (a *auditor) validators() {
 	var none crypto.ID
 	out := a.ask(client.AnswerRequest{Questions: []client.Question{at(record.FamilyValidatorSet, none, 0), at(record.FamilyValidatorSet, none, 1)}})
-	for i, names := range [][]string{{"A", "B", "D"}, {"A", "B", "C"}} {
+	for i, names := range [][]string{{"A", "A2", "B", "D"}, {"A", "A2", "B", "C"}} {
 		set := only(a, out.Results[i], record.ParseValidatorSet)
 		is(a, "validators", len(set.Validators), len(names))
 		for _, name := range names {
@@ -321,7 +321,7 @@ func (a *auditor) validators() {
 			is(a, name+"'s organisation", v.Organisation, a.orgs[name].id)
 		}
 	}
-	is(a, "validators that sign the proof", out.Validators, 3)
+	is(a, "validators that sign the proof", out.Validators, 4)
 }
 
 // equivocation: which device signed two statements for one number, and what they say.

@@ -82,7 +82,8 @@ func newKey(t *testing.T) crypto.PrivateKey {
 	return k
 }
 
-// newStory founds the ledger of A, B and C and starts their validators.
+// newStory founds the ledger of A, B and C and starts their validators: A has two, so
+// they are four.
 func newStory(t *testing.T, ctx context.Context) *story {
 	s := &story{
 		t: t, ctx: ctx, chain: "story", nodes: map[string]*node.Node{}, at: map[string]uint64{}, id: map[string]crypto.ID{},
@@ -92,19 +93,24 @@ func newStory(t *testing.T, ctx context.Context) *story {
 		g   ledger.Genesis
 		set []node.Validator
 	)
-	for _, name := range []string{"A", "B", "C", "D"} {
+	for _, name := range []string{"A", "A2", "B", "C", "D"} {
 		m := newMember(t)
 		s.orgs[name] = m
 		s.peers = append(s.peers, m.validator.NodeID+"@"+m.listen)
 		if name == "D" {
 			continue // joins later
 		}
+		set = append(set, node.Validator{Name: name, Key: m.validator.Key, Power: storyPower})
+		if name == "A2" {
+			m.id, m.key, m.bridge = s.orgs["A"].id, s.orgs["A"].key, s.orgs["A"].bridge
+			g.Organisations[0].Validators = append(g.Organisations[0].Validators, ledger.GenesisValidator{Key: m.validator.Key, Power: storyPower})
+			continue
+		}
 		g.Organisations = append(g.Organisations, ledger.GenesisOrganisation{
 			Name: name, AdminKeys: []crypto.PublicKey{m.key.Public()}, Threshold: 1,
 			Bridges:    []ledger.GenesisBridge{{Key: m.bridge.Public()}},
 			Validators: []ledger.GenesisValidator{{Key: m.validator.Key, Power: storyPower}},
 		})
-		set = append(set, node.Validator{Name: name, Key: m.validator.Key, Power: storyPower})
 	}
 	var err error
 	if s.doc, err = json.Marshal(g); err != nil {
@@ -122,7 +128,7 @@ func newStory(t *testing.T, ctx context.Context) *story {
 	if s.root, err = node.TrustRoot(s.orgs["A"].home); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"A", "B", "C"} {
+	for _, name := range []string{"A", "A2", "B", "C"} {
 		s.start(name)
 	}
 	s.c = s.nodes["A"].Client()

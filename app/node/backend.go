@@ -26,12 +26,16 @@ func (b backend) Submit(ctx context.Context, tx []byte) error {
 		return b.n.refusedTx(ledger.Errorf(ledger.CodeOverloaded, "the node is catching up"))
 	}
 	defer b.n.clients.Ours(tx)()
-	answer := make(chan *abci.ResponseCheckTx, 1)
-	err := b.n.comet.Mempool().CheckTx(tx, func(res *abci.ResponseCheckTx) { answer <- res }, mempool.TxInfo{})
-	if err != nil {
-		return b.n.refusedTx(poolError(err))
-	}
+	answer, failed := make(chan *abci.ResponseCheckTx, 1), make(chan error, 1)
+	go func() { // the pool waits for a commit, and that may hang
+		err := b.n.comet.Mempool().CheckTx(tx, func(res *abci.ResponseCheckTx) { answer <- res }, mempool.TxInfo{})
+		if err != nil {
+			failed <- err
+		}
+	}()
 	select {
+	case err := <-failed:
+		return b.n.refusedTx(poolError(err))
 	case res := <-answer:
 		if code := ledger.Code(res.Code); code != ledger.CodeOK {
 			return &ledger.Error{Code: code, Text: res.Log}

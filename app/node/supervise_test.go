@@ -2,10 +2,10 @@ package node
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"log/slog"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -83,10 +83,11 @@ func TestStallEndsTheNode(t *testing.T) {
 // returns when it is there. The end of the test frees it.
 func hang(t *testing.T, l *ledgertest.Ledger, n *Node) {
 	t.Helper()
-	there, release := make(chan struct{}), make(chan struct{})
-	var once sync.Once
+	release := make(chan struct{})
+	ctx, cancel := context.WithTimeout(t.Context(), testTime)
+	defer cancel()
 	n.app.SetArchive(func(uint64) error {
-		once.Do(func() { close(there) })
+		cancel()
 		<-release
 		return nil
 	})
@@ -99,15 +100,13 @@ func hang(t *testing.T, l *ledgertest.Ledger, n *Node) {
 	})
 	d := l.Device("press")
 	setUp(t, n.Client(), d)
-	for n.height() < 2*MinRetainBlocks-1 {
-		commit(t, n.Client(), l.Batch(d.Statement(1)))
+	for ctx.Err() == nil {
+		tx := l.Batch(d.Statement(1))
+		if n.Client().Submit(ctx, tx) == nil {
+			_, _ = n.Client().Wait(ctx, ledger.TxHash(tx)) // until ctx ends
+		}
 	}
-	if err := n.Client().Submit(t.Context(), l.Batch(d.Statement(1))); err != nil {
-		t.Fatal(err)
-	}
-	select {
-	case <-there:
-	case <-time.After(testTime):
+	if !errors.Is(ctx.Err(), context.Canceled) {
 		t.Fatalf("no block is pruned at height %d", n.height())
 	}
 }
@@ -130,6 +129,11 @@ func TestHungConsensusEndsTheNode(t *testing.T) {
 				c.Heartbeat, c.StallAfter, c.closeTime = time.Second, 2*time.Second, 100*time.Millisecond
 			})
 			hang(t, l, n)
+			impatient, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+			defer cancel()
+			if err := n.Client().Submit(impatient, l.Batch(l.Device("press").Statement(1))); err == nil {
+				t.Error("a transaction was checked under a commit")
+			}
 			tt.end(n)
 			err := wait(t, n)
 			for _, want := range tt.want {
