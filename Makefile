@@ -1,5 +1,6 @@
 # make test   installs the system packages the tests use (where it can), runs all tests
 # make lint   gofmt, go vet, staticcheck, govulncheck
+# make race   the packages with goroutines of their own, under the race detector
 # make fuzz   every fuzz target for FUZZTIME each: inputs (2000x) or a time (30m)
 # make soak   50 rounds of kill -9 and the long random tests
 # make bench  the ledger's speed on this machine, with the baseline
@@ -10,7 +11,7 @@ SOAK       ?= 50
 BENCHTIME  ?= 20s
 TESTFLAGS  ?=
 
-.PHONY: all build test packages lint fuzz soak bench clean
+.PHONY: all build test packages lint race fuzz soak bench clean
 
 all: build
 
@@ -25,6 +26,9 @@ test: packages
 
 lint:
 	@bash internal/ci/lint.sh
+
+race:
+	@bash internal/ci/race.sh
 
 fuzz:
 	@FUZZTIME=$(FUZZTIME) bash internal/ci/fuzz.sh

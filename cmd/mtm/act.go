@@ -27,6 +27,7 @@ const (
 	provenPatience  = 45 * time.Second // more than the time between blocks of an idle ledger
 	settlePatience  = 5 * time.Second
 	sendPatience    = 20 * time.Second
+	commitPatience  = 20 * time.Second
 	lagPatience     = 3 * time.Second // a node is seldom further behind the others
 	provenPollEvery = 50 * time.Millisecond
 )
@@ -254,10 +255,7 @@ func (s *session) submit(body ledger.Body) (r recordedAs, err error) {
 	if err != nil {
 		return r, fmt.Errorf("sign: %w", err)
 	}
-	if err := s.send(signed.Bytes()); err != nil {
-		return r, err
-	}
-	result, err := s.c.Wait(s.ctx, ledger.TxHash(signed.Bytes()))
+	result, err := s.commit(signed.Bytes())
 	if err == nil {
 		err = result.Code.Err()
 	}
@@ -281,6 +279,23 @@ func (s *session) submit(body ledger.Body) (r recordedAs, err error) {
 	return r, nil
 }
 
+// commit submits a transaction and waits until it is committed. One that may have left
+// the pool is submitted again: then the ledger says why.
+func (s *session) commit(tx []byte) (ledger.TxResult, error) {
+	for {
+		if err := s.send(tx); err != nil {
+			return ledger.TxResult{}, err
+		}
+		ctx, cancel := context.WithTimeout(s.ctx, commitPatience)
+		result, err := s.c.Wait(ctx, ledger.TxHash(tx))
+		late := ctx.Err() != nil
+		cancel()
+		if err == nil || !late || s.ctx.Err() != nil {
+			return result, err
+		}
+	}
+}
+
 // send submits a transaction, and again while the node is busy or catching up, or the
 // organisation's quota is used up. What others recorded a moment ago, such as a proposal
 // to approve, may not have reached this node: its refusal is final only when it stays.
@@ -288,7 +303,7 @@ func (s *session) send(tx []byte) error {
 	start := time.Now()
 	for {
 		err := s.c.Submit(s.ctx, tx)
-		if err == nil || time.Since(start) > patience(ledger.CodeOf(err)) {
+		if err == nil || time.Since(start) >= patience(ledger.CodeOf(err)) {
 			return err
 		}
 		if err := sleep(s.ctx, provenPollEvery); err != nil {

@@ -3,7 +3,7 @@
 # said loudly: the tests that need it skip themselves and say so again.
 set -euo pipefail
 
-wanted=(mosquitto python3-cbor2 python3-cryptography python3-paho-mqtt qemu-user)
+wanted=(gcc libc6-dev mosquitto python3-cbor2 python3-cryptography python3-paho-mqtt qemu-user)
 missing=()
 if command -v dpkg-query >/dev/null; then
   for p in "${wanted[@]}"; do
