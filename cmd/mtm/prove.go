@@ -51,13 +51,9 @@ trust root with later ones give that with --trust.`,
 			if out == "" {
 				out = fmt.Sprintf("%s-%d.mtmcert", id, first)
 			}
-			q := client.CertificateRequest{RangeRequest: client.RangeRequest{Stream: id, First: first, Last: last}}
-			if trust != "" {
-				root, err := readTrust(trust)
-				if err != nil {
-					return err
-				}
-				q.From = proof.ValidatorsHash(root.Validators)
+			q, err := certificateFor(trust, client.RangeRequest{Stream: id, First: first, Last: last})
+			if err != nil {
+				return err
 			}
 			p, err := prove(cmd.Context(), c, q, out, patience)
 			if err != nil {
@@ -75,6 +71,18 @@ trust root with later ones give that with --trust.`,
 	cmd.Flags().StringVar(&trust, "trust", "", "trust root of those who will verify it (default: the ledger's first)")
 	cmd.Flags().DurationVar(&patience, "wait", 10*time.Second, "how long to wait for the block that signs the reading's state")
 	return cmd
+}
+
+// certificateFor asks for a certificate for whoever has the trust root of a file, or the
+// ledger's first one.
+func certificateFor(trust string, r client.RangeRequest) (q client.CertificateRequest, err error) {
+	q.RangeRequest = r
+	if trust == "" {
+		return q, nil
+	}
+	root, err := readTrust(trust)
+	q.From = proof.ValidatorsHash(root.Validators)
+	return q, err
 }
 
 // proven is the JSON form of a written certificate.
