@@ -28,12 +28,17 @@ for v in statements["valid"]:
 example = statements["valid"][0]
 
 
+def believed(message):
+    """The outcomes of an acknowledgement, None where it is not believed."""
+    try:
+        return spec["acknowledged"](message, statements["chain"], [bytes.fromhex(keys["bridge"]["public"])])
+    except Exception:
+        return None
+
+
 def answers(message):
     """The outcomes that a device which waits for the example believes."""
-    try:
-        found = spec["acknowledged"](message, statements["chain"], [bytes.fromhex(keys["bridge"]["public"])])
-    except Exception:
-        return []
+    found = believed(message) or []
     kept = (stream, int(example["first"]), len(example["readings"]), bytes.fromhex(example["digest"]))
     return [list(place) for about, *place in found if about == kept]
 
@@ -43,6 +48,6 @@ for v in acks["valid"]:
     assert answers(bytes.fromhex(v["bytes"])) == want, v["name"]
     done += 1
 for v in acks["invalid"]:
-    assert not answers(bytes.fromhex(v["bytes"])), v["name"]
+    assert believed(bytes.fromhex(v["bytes"])) is None, v["name"]
     done += 1
 print(done)
