@@ -87,9 +87,11 @@ func (b *Bridge) bury(ctx context.Context, list []letter) {
 	if b.insist(ctx, "dead letters", func() error { return b.letters.add(dead) }) != nil {
 		return // ctx has ended; the spool still has them
 	}
+	for _, l := range list { // whoever sees the account sees the reasons too
+		b.stats.deadLetter(l.code)
+	}
 	b.spool.Done(spool.DeadLettered, ids...)
 	for _, l := range list {
-		b.stats.deadLetter(l.code)
 		if l.answer {
 			b.answers.refused(l.item, l.code)
 		}
