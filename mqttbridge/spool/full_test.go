@@ -11,7 +11,7 @@ import (
 	"mtmledger/internal/disk"
 )
 
-// fullDisk has no room for another file, until it was asked very often.
+// fullDisk has no room for another file or byte, until it was asked very often.
 type fullDisk struct {
 	*disk.Crash
 	full  atomic.Bool
@@ -20,11 +20,31 @@ type fullDisk struct {
 
 const veryOften = 10000
 
-func (f *fullDisk) Create(name string) (disk.File, error) {
+func (f *fullDisk) refuse() error {
 	if f.full.Load() && f.tries.Add(1) < veryOften {
-		return nil, syscall.ENOSPC
+		return syscall.ENOSPC
 	}
-	return f.Crash.Create(name)
+	return nil
+}
+
+func (f *fullDisk) Create(name string) (disk.File, error) {
+	if err := f.refuse(); err != nil {
+		return nil, err
+	}
+	file, err := f.Crash.Create(name)
+	return fullFile{file, f}, err
+}
+
+type fullFile struct {
+	disk.File
+	disk *fullDisk
+}
+
+func (f fullFile) Write(p []byte) (int, error) {
+	if err := f.disk.refuse(); err != nil {
+		return 0, err
+	}
+	return f.File.Write(p)
 }
 
 // TestFullDisk: on a disk that is full, groups are tried now and then, not in a loop,
@@ -38,7 +58,7 @@ func TestFullDisk(t *testing.T) {
 		r := newResults()
 		const n = 2 * manyMarks
 		put(t, s, r, sequence(1, n)...)
-		list := drain(t, s, n) // the next group begins a segment
+		list := drain(t, s, n)
 		f.full.Store(true)
 		s.Done(Committed, seqs(list)...)
 		time.Sleep(time.Minute)
@@ -49,7 +69,7 @@ func TestFullDisk(t *testing.T) {
 			t.Fatalf("%+v", st)
 		}
 		f.full.Store(false)
-		const more = 50 // enough to fill a segment
+		const more = 50
 		put(t, s, r, sequence(n+1, more)...)
 		time.Sleep(maxRest * s.cfg.MarkDelay)
 		if st := s.Stats(); len(r.acked()) != n+more || st.Failure != nil || st.Pause != 0 {
