@@ -213,7 +213,7 @@ func (g *generator) derived(s *genStream) []byte {
 // by signs an operation of an organisation with one of its keys.
 func (g *generator) by(o *simtest.Organisation, body ledger.Body) []byte {
 	key := oneOf(g, o.Admins)
-	if o.Threshold < 2 {
+	if _, anyones := body.(ledger.EnrolListed); o.Threshold < 2 || anyones {
 		return g.c.Operation(key, o.ID, body)
 	}
 	tx := g.c.Operation(key, o.ID, ledger.Propose{Expires: g.c.Time/1e6 + 600, Body: body})

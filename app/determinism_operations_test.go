@@ -32,7 +32,7 @@ func (g *generator) operation() []byte {
 	if g.oneIn(20) {
 		owner = oneOf(g, g.c.Organisations) // most likely of another's
 	}
-	switch g.rng.IntN(22) {
+	switch g.rng.IntN(23) {
 	case 0, 1, 2:
 		return g.enrol()
 	case 3, 4:
@@ -67,8 +67,10 @@ func (g *generator) operation() []byte {
 		return g.revoke(d)
 	case 20:
 		return g.equivocation(s, owner)
+	case 21:
+		return g.fleet()
 	}
-	return g.manifest()
+	return g.enrolDevices()
 }
 
 // add takes a device, and a stream that it opens in a block to come, into use.
@@ -86,7 +88,7 @@ func (g *generator) enrol() []byte {
 	return g.by(o, ledger.EnrolDevice{Possession: g.c.Possession(d.Key, o.ID)})
 }
 
-func (g *generator) manifest() []byte {
+func (g *generator) enrolDevices() []byte {
 	o := oneOf(g, g.c.Organisations)
 	devices := []*simtest.Device{o.NewDevice(g.c, g.name("device")), o.NewDevice(g.c, g.name("device"))}
 	if g.oneIn(5) {
@@ -99,6 +101,47 @@ func (g *generator) manifest() []byte {
 		body.Possessions = append(body.Possessions, g.c.Possession(d.Key, o.ID))
 	}
 	return g.by(o, body)
+}
+
+// fleet signs a list of devices, which are enrolled in blocks to come, one by one, by
+// whoever is there; the list may be closed before the last.
+func (g *generator) fleet() []byte {
+	o := oneOf(g, g.c.Organisations)
+	devices := make([]*simtest.Device, 2+g.rng.IntN(4))
+	keys := make([]crypto.PublicKey, len(devices))
+	for i := range devices {
+		devices[i] = o.NewDevice(g.c, g.name("device"))
+		keys[i] = devices[i].Key.Public()
+	}
+	fleet, err := ledger.NewFleet(keys)
+	if err != nil {
+		panic(err)
+	}
+	raw := g.by(o, ledger.Manifest{Root: fleet.Root(), Count: uint64(len(keys))})
+	op, err := ledger.ParseOperation(raw)
+	if err != nil {
+		panic(err)
+	}
+	id := ledger.MadeID(op.Digest())
+	for i, d := range devices {
+		if i > 0 && g.oneIn(5) {
+			g.queue = append(g.queue, func() []byte { return g.by(o, ledger.CloseManifest{Manifest: id}) })
+		}
+		first := ledger.ListedDevice{Index: uint64(i), Possession: g.c.Possession(d.Key, o.ID)}
+		g.queue = append(g.queue, func() []byte {
+			body, err := fleet.Enrol(id, []ledger.ListedDevice{first})
+			if err != nil {
+				panic(err)
+			}
+			if g.oneIn(2) {
+				sender := oneOf(g, g.devices)
+				return g.c.Operation(sender.Key, sender.ID, body)
+			}
+			return g.by(oneOf(g, g.members()), body)
+		})
+	}
+	g.add(devices[0])
+	return raw
 }
 
 func (g *generator) openStream(d *simtest.Device) []byte {

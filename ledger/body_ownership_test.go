@@ -52,7 +52,7 @@ func goodGrant() Grant {
 // body_evidence.go and body_manifest.go, each at its limits too.
 func goodOwnership(t testing.TB) []namedBody {
 	open := Grant{Stream: testStream, Grantee: testDevice, Rights: RightRead, First: MaxNumber, Purpose: strings.Repeat("p", MaxPurpose)}
-	return []namedBody{
+	return append([]namedBody{
 		{"compromise", testOrg, Compromise{testDevice, deviceKey.Public().KeyID(), 7}},
 		{"transfer_device", testOrg, TransferDevice{testDevice, crypto.ID{1}, true}},
 		{"describe", testOrg, Describe{testDevice, []Attribute{{Name: "firmware", Data: make([]byte, 32)}, {Name: "model", Text: "Fühler 3"}}}},
@@ -68,7 +68,7 @@ func goodOwnership(t testing.TB) []namedBody {
 		{"deliver_by_organisation", testOrg, Deliver{crypto.ID{2}, 1, MaxNumber, DeliveryDigest()}},
 		{"equivocation", testDevice, Equivocation{goodStatement(t), otherStatement(t, 8)}},
 		{"enrol_devices", testOrg, EnrolDevices{[]*Possession{goodPossession(t, deviceKey), goodPossession(t, bridgeKey)}}},
-	}
+	}, goodManifests(t)...)
 }
 
 // ownershipFields adds the fields of a body to its vector.
@@ -110,6 +110,21 @@ func ownershipFields(v map[string]any, body Body) {
 			makes = append(makes, DeviceID(p.Key).String())
 		}
 		v["makes"] = makes
+	case Manifest:
+		v["root"], v["count"], v["until"] = hex.EncodeToString(o.Root[:]), u64(o.Count), i64(o.Until)
+	case EnrolListed:
+		makes, places, path := []string{}, []string{}, []string{}
+		for _, d := range o.Devices {
+			makes, places = append(makes, DeviceID(d.Possession.Key).String()), append(places, u64(d.Index))
+		}
+		for _, h := range o.Path {
+			path = append(path, hex.EncodeToString(h[:]))
+		}
+		root, _ := o.Root(5)
+		v["manifest"], v["makes"], v["places"], v["path"] = o.Manifest.String(), makes, places, path
+		v["root_of_5"] = hex.EncodeToString(root[:]) // that of the manifest above
+	case CloseManifest:
+		v["manifest"] = o.Manifest.String()
 	}
 }
 
@@ -118,7 +133,7 @@ func ownershipVectors(t *testing.T) (list []map[string]any) {
 		v := operationVector(t, n.name, Operation{Chain: testChain, Actor: n.actor, NotAfter: 1_790_000_600, Body: n.body})
 		ownershipFields(v, n.body)
 		switch n.body.(type) {
-		case Grant, Deliver:
+		case Grant, Deliver, Manifest:
 			raw, err := hex.DecodeString(v["digest"].(string))
 			if err != nil {
 				t.Fatal(err)
@@ -178,7 +193,7 @@ func refusedOwnership() []refusal {
 		{"deliver_range", "a delivery that ends before it begins", CodeMalformed, deliver(num(2), num(1), 32)},
 		{"deliver_digest", "a digest of 31 bytes", CodeMalformed, deliver(num(1), num(1), 31)},
 	}
-	return append(list, refusedEvidence(p)...)
+	return append(append(list, refusedEvidence(p)...), refusedManifests(p)...)
 }
 
 func attributes(n int) (list [][]byte) {
@@ -202,7 +217,7 @@ func refusedEvidence(p func(...[]byte) []byte) []refusal {
 	possession := func(change map[int][]byte) []byte {
 		return bstr(signPayload(deviceKey, FormatPossession, possessionPayload(change)))
 	}
-	many := enc(dcbor.AppendArray(nil, MaxManifest+1), bytes.Repeat(possession(nil), MaxManifest+1))
+	many := enc(dcbor.AppendArray(nil, MaxEnrolled+1), bytes.Repeat(possession(nil), MaxEnrolled+1))
 	claims := pairs(num(1), tstr(testDevice.String()), num(2), tstr(testDevice.String()))
 	return []refusal{
 		{"equivocation_same", "one statement twice", CodeNotEquivocation, show(a, a)},
@@ -213,7 +228,7 @@ func refusedEvidence(p func(...[]byte) []byte) []refusal {
 		{"equivocation_garbage", "a statement that is none", CodeMalformed, show(a, []byte("garbage"))},
 		{"equivocation_large", "a statement of 60,001 bytes", CodeTooLarge, show(a, sizedStatement(MaxStatement+1))},
 		{"equivocation_one", "one statement alone", CodeMalformed, p(num(16), bstr(a))},
-		{"enrol_devices_none", "an empty manifest", CodeMalformed, p(num(24), arr())},
+		{"enrol_devices_none", "no devices", CodeMalformed, p(num(24), arr())},
 		{"enrol_devices_many", "257 devices", CodeTooLarge, p(num(24), many)},
 		{"enrol_devices_twice", "a device twice", CodeExists, p(num(24), arr(possession(nil), possession(nil)))},
 		{"enrol_devices_chain", "a proof for another chain", CodeBadPossession, p(num(24), arr(possession(map[int][]byte{1: tstr("another")})))},
@@ -228,7 +243,7 @@ func TestOwnershipBodies(t *testing.T) {
 			t.Errorf("%s: %+v, want %+v", n.name, o.Body, n.body)
 		}
 	}
-	for _, body := range []Body{Equivocation{}, EnrolDevices{}, EnrolDevices{[]*Possession{nil}}, Compromise{}, Grant{}, Deliver{}} {
+	for _, body := range []Body{Equivocation{}, EnrolDevices{}, EnrolDevices{[]*Possession{nil}}, Manifest{}, EnrolListed{}, Compromise{}, Grant{}, Deliver{}} {
 		if _, err := SignOperation(adminKey, Operation{Chain: testChain, Actor: testOrg, Body: body}); CodeOf(err) != CodeMalformed {
 			t.Errorf("%v: %v", body.Kind(), err)
 		}
@@ -249,7 +264,7 @@ func TestOwnershipSizes(t *testing.T) {
 	}
 	chain := strings.Repeat("c", MaxChain)
 	var list []*Possession
-	for i := range MaxManifest {
+	for i := range MaxEnrolled {
 		p, err := SignPossession(crypto.KeyFromSeed([32]byte{1, byte(i)}), chain, testOrg)
 		if err != nil {
 			t.Fatal(err)
@@ -257,7 +272,7 @@ func TestOwnershipSizes(t *testing.T) {
 		list = append(list, p)
 	}
 	o, err := SignOperation(adminKey, Operation{Chain: chain, Actor: testOrg, NotAfter: MaxNumber, Body: EnrolDevices{list}})
-	if err != nil || len(o.Body.(EnrolDevices).Possessions) != MaxManifest {
+	if err != nil || len(o.Body.(EnrolDevices).Possessions) != MaxEnrolled {
 		t.Error(err)
 	}
 	e := goodOperation(t, Equivocation{longStatement(t, MaxStatement, 0), longStatement(t, MaxStatement, 1)})

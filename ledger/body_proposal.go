@@ -48,11 +48,19 @@ func ParseBody(b []byte) (Body, error) {
 	if err := r.Done(); err != nil {
 		return nil, malformed("body", err)
 	}
-	switch body.Kind() {
-	case KindPropose, KindApprove, KindEquivocation:
+	if needsNoProposal(body.Kind()) {
 		return nil, malformed("body", errNotProposed)
 	}
 	return body, nil
+}
+
+// needsNoProposal tells whether one key is enough for a kind, whoever it belongs to.
+func needsNoProposal(kind Kind) bool {
+	switch kind {
+	case KindPropose, KindApprove, KindEquivocation, KindEnrolListed:
+		return true
+	}
+	return false
 }
 
 var errNotProposed = errors.New("an operation of this kind needs no proposal")
@@ -89,7 +97,7 @@ func readProposalBody(r *dcbor.Reader, kind Kind, n int) Body {
 func checkProposedKind(b []byte) error {
 	r := dcbor.NewReader(b)
 	r.Array(anyLength)
-	if kind := Kind(r.Uint()); r.Err() == nil && (kind == KindPropose || kind == KindApprove || kind == KindEquivocation) {
+	if kind := Kind(r.Uint()); r.Err() == nil && needsNoProposal(kind) {
 		return malformed("body", errNotProposed)
 	}
 	return nil

@@ -62,6 +62,9 @@ const (
 	CodeUnknownValidator    Code = 46
 	CodeBadParameter        Code = 47
 	CodeSeveralOwners       Code = 48
+	CodeUnknownManifest     Code = 49
+	CodeManifestClosed      Code = 50
+	CodeNotListed           Code = 51
 )
 
 type codeInfo struct {
@@ -120,6 +123,9 @@ var codes = [...]codeInfo{
 	CodeUnknownValidator:    {"unknown_validator", "no organisation has this validator; check its key", true},
 	CodeBadParameter:        {"bad_parameter", "no such parameter, a value out of its range, or a height too near; docs/spec/operation.md names the ranges", false},
 	CodeSeveralOwners:       {"several_owners", "the readings belong to several organisations, because the stream was sold; grant in parts, each by the owner of its numbers (mtm query parts)", false},
+	CodeUnknownManifest:     {"unknown_manifest", "the ledger does not know this manifest; check its id", true},
+	CodeManifestClosed:      {"manifest_closed", "the manifest was closed or its time is over; have the organisation sign another", false},
+	CodeNotListed:           {"not_listed", "these keys do not stand at these places of the manifest's list; use the list, and the order, that was signed", false},
 }
 
 // String returns the stable name, e.g. "bad_signature".

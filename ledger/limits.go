@@ -26,8 +26,13 @@ const (
 	// MaxEvidence is the greatest size in bytes of an operation that shows two
 	// statements of up to MaxStatement.
 	MaxEvidence = 121_000
-	// MaxManifest is how many devices one operation may enrol.
-	MaxManifest = 256
+	// MaxEnrolled is how many devices one operation may enrol.
+	MaxEnrolled = 256
+	// MaxFleet is how many devices one manifest may list.
+	MaxFleet = 1 << 20
+	// MaxFleetPath is how many hashes can prove MaxEnrolled keys of a fleet: fewer than
+	// one for each level of its tree and each key.
+	MaxFleetPath = MaxEnrolled * 20
 	// MaxAttributes is how many attributes a description may have.
 	MaxAttributes = 32
 	// MaxDescription is the greatest size of a description in bytes, encoded.

@@ -43,6 +43,9 @@ const (
 	KindEnrolDevices    Kind = 24
 	KindRotateValidator Kind = 25
 	KindRemoveBridge    Kind = 26
+	KindManifest        Kind = 27
+	KindEnrolListed     Kind = 28
+	KindCloseManifest   Kind = 29
 )
 
 var kindNames = [...]string{
@@ -72,6 +75,9 @@ var kindNames = [...]string{
 	KindEnrolDevices:    "enrol_devices",
 	KindRotateValidator: "rotate_validator",
 	KindRemoveBridge:    "remove_bridge",
+	KindManifest:        "manifest",
+	KindEnrolListed:     "enrol_listed",
+	KindCloseManifest:   "close_manifest",
 }
 
 // String returns the kind's name.
@@ -279,16 +285,19 @@ func Possessions(body Body) []*Possession {
 		return []*Possession{v.Possession}
 	case EnrolDevices:
 		return v.Possessions
+	case EnrolListed:
+		return v.possessions()
 	}
 	return nil
 }
 
 // checkPossessions checks that the proofs of possession were made for this
-// operation. Who owns the device of a rotation, only the records know.
+// operation. Who owns the device of a rotation, or signed a manifest, only the records
+// know.
 func (o *Operation) checkPossessions() error {
 	elsewhere := false // only the body or the records know for whom the proof is
 	switch Proposed(o.Body).(type) {
-	case Rotate, Admit:
+	case Rotate, Admit, EnrolListed:
 		elsewhere = true
 	}
 	seen := make(map[crypto.PublicKey]bool)

@@ -72,7 +72,7 @@ func (s *session) enrolMany(cmd *cobra.Command, list string) error {
 	if s.save != "" && len(manifests) == 1 {
 		return s.saveBody(cmd, manifests[0])
 	} else if s.save != "" {
-		return usagef("--save-body keeps one manifest; these devices make %d: take a list of at most %d", len(manifests), ledger.MaxManifest)
+		return usagef("--save-body keeps one manifest; these devices make %d: take a list of at most %d", len(manifests), ledger.MaxEnrolled)
 	}
 	out := enrolledMany{Enrolled: len(fresh), Before: len(all) - len(fresh), Operations: len(manifests)}
 	for _, m := range manifests {
@@ -103,7 +103,7 @@ func (s *session) enrolMany(cmd *cobra.Command, list string) error {
 func manifests(list []*ledger.Possession) (out []ledger.EnrolDevices) {
 	for len(list) > 0 {
 		n, size := 0, 0
-		for n < min(len(list), ledger.MaxManifest) && size+len(list[n].Bytes())+3 <= manifestRoom {
+		for n < min(len(list), ledger.MaxEnrolled) && size+len(list[n].Bytes())+3 <= manifestRoom {
 			size += len(list[n].Bytes()) + 3
 			n++
 		}

@@ -22,36 +22,39 @@ type Family uint8
 
 // The families. New ones are added, old ones never change their meaning.
 const (
-	FamilyParameters         Family = 0x01 // (0, height) -> Parameters
-	FamilyBlock              Family = 0x02 // (0, height) -> Block
-	FamilyOperation          Family = 0x03 // (digest[:16], digest[16:]) -> Operation
-	FamilyOrganisation       Family = 0x10 // (organisation, height) -> Organisation
-	FamilyKey                Family = 0x11 // (principal, key id) -> Key
-	FamilyBridge             Family = 0x12 // (bridge, height) -> Bridge
-	FamilyOrganisationBridge Family = 0x13 // (organisation, bridge) -> Since
-	FamilyMembers            Family = 0x14 // (0, height) -> Members
-	FamilyAdmins             Family = 0x15 // (organisation, height) -> Admins
-	FamilyDevice             Family = 0x20 // (device, height) -> Device
-	FamilyOrganisationDevice Family = 0x21 // (organisation, device) -> Since
-	FamilyKeyless            Family = 0x22 // (device, 0) -> Keyless
-	FamilyStream             Family = 0x30 // (stream, 0) -> StreamHead
-	FamilyOwner              Family = 0x31 // (stream, height) -> Owner
-	FamilyOrganisationStream Family = 0x32 // (organisation, stream) -> Since
-	FamilyDeviceStream       Family = 0x33 // (device, stream) -> DeviceStream
-	FamilyGap                Family = 0x34 // (stream, first number) -> Gap
-	FamilyParts              Family = 0x35 // (stream, height) -> Parts
-	FamilyDescription        Family = 0x36 // (subject, height) -> Description
-	FamilyClosed             Family = 0x37 // (stream, 0) -> Closed
-	FamilyGrant              Family = 0x40 // (grant, 0) -> Grant
-	FamilyStreamGrant        Family = 0x41 // (stream, grant) -> Since
-	FamilyGranteeGrant       Family = 0x42 // (principal, grant) -> Since
-	FamilyDelivery           Family = 0x43 // (delivery, 0) -> Delivery
-	FamilyStreamDelivery     Family = 0x44 // (stream, delivery) -> Since
-	FamilyConsumerDelivery   Family = 0x45 // (principal, delivery) -> Since
-	FamilyDerived            Family = 0x46 // (derived stream, first number) -> Derived
-	FamilyUse                Family = 0x47 // (input stream, node, log index and place) -> Use
-	FamilyEvidence           Family = 0x48 // (device, key id) -> Evidence
-	FamilyAccess             Family = 0x4b // (principal, stream) -> Access
+	FamilyParameters           Family = 0x01 // (0, height) -> Parameters
+	FamilyBlock                Family = 0x02 // (0, height) -> Block
+	FamilyOperation            Family = 0x03 // (digest[:16], digest[16:]) -> Operation
+	FamilyOrganisation         Family = 0x10 // (organisation, height) -> Organisation
+	FamilyKey                  Family = 0x11 // (principal, key id) -> Key
+	FamilyBridge               Family = 0x12 // (bridge, height) -> Bridge
+	FamilyOrganisationBridge   Family = 0x13 // (organisation, bridge) -> Since
+	FamilyMembers              Family = 0x14 // (0, height) -> Members
+	FamilyAdmins               Family = 0x15 // (organisation, height) -> Admins
+	FamilyDevice               Family = 0x20 // (device, height) -> Device
+	FamilyOrganisationDevice   Family = 0x21 // (organisation, device) -> Since
+	FamilyKeyless              Family = 0x22 // (device, 0) -> Keyless
+	FamilyManifest             Family = 0x23 // (manifest, 0) -> Manifest
+	FamilyOrganisationManifest Family = 0x24 // (organisation, manifest) -> Since
+	FamilyListed               Family = 0x25 // (manifest, index) -> Listed
+	FamilyStream               Family = 0x30 // (stream, 0) -> StreamHead
+	FamilyOwner                Family = 0x31 // (stream, height) -> Owner
+	FamilyOrganisationStream   Family = 0x32 // (organisation, stream) -> Since
+	FamilyDeviceStream         Family = 0x33 // (device, stream) -> DeviceStream
+	FamilyGap                  Family = 0x34 // (stream, first number) -> Gap
+	FamilyParts                Family = 0x35 // (stream, height) -> Parts
+	FamilyDescription          Family = 0x36 // (subject, height) -> Description
+	FamilyClosed               Family = 0x37 // (stream, 0) -> Closed
+	FamilyGrant                Family = 0x40 // (grant, 0) -> Grant
+	FamilyStreamGrant          Family = 0x41 // (stream, grant) -> Since
+	FamilyGranteeGrant         Family = 0x42 // (principal, grant) -> Since
+	FamilyDelivery             Family = 0x43 // (delivery, 0) -> Delivery
+	FamilyStreamDelivery       Family = 0x44 // (stream, delivery) -> Since
+	FamilyConsumerDelivery     Family = 0x45 // (principal, delivery) -> Since
+	FamilyDerived              Family = 0x46 // (derived stream, first number) -> Derived
+	FamilyUse                  Family = 0x47 // (input stream, node, log index and place) -> Use
+	FamilyEvidence             Family = 0x48 // (device, key id) -> Evidence
+	FamilyAccess               Family = 0x4b // (principal, stream) -> Access
 
 	FamilyValidator             Family = 0x49 // (validator, height) -> Validator
 	FamilyOrganisationValidator Family = 0x4a // (organisation, validator) -> Since
@@ -79,6 +82,9 @@ var families = []struct {
 	{FamilyDevice, "device"},
 	{FamilyOrganisationDevice, "organisation_device"},
 	{FamilyKeyless, "keyless"},
+	{FamilyManifest, "manifest"},
+	{FamilyOrganisationManifest, "organisation_manifest"},
+	{FamilyListed, "listed"},
 	{FamilyStream, "stream"},
 	{FamilyOwner, "owner"},
 	{FamilyOrganisationStream, "organisation_stream"},

@@ -46,6 +46,7 @@ func TestListLimits(t *testing.T) {
 		}},
 		{"parts", ledger.MaxParts, again(ParseParts), func(n int) []byte { return manyParts(n).Encode() }},
 		{"power", ledger.MaxPower, again(ParseValidator), func(n int) []byte { return Validator{Power: uint64(n)}.Encode() }},
+		{"fleet", ledger.MaxFleet, again(ParseManifest), func(n int) []byte { return Manifest{Count: uint64(n)}.Encode() }},
 		{"body", ledger.MaxOperation, again(ParseProposal), func(n int) []byte { return Proposal{Body: make([]byte, n)}.Encode() }},
 		{"purpose", ledger.MaxPurpose, again(ParseGrant), func(n int) []byte { return Grant{Purpose: string(make([]byte, n))}.Encode() }},
 		{"name", MaxText, again(ParseDeviceStream), func(n int) []byte { return DeviceStream{string(make([]byte, n))}.Encode() }},

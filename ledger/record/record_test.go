@@ -59,6 +59,9 @@ func TestKeys(t *testing.T) {
 		{FamilyOrganisationBridge, OrganisationBridgeRow(id(0xaa), id(0xbb)), "13" + a + b},
 		{FamilyDevice, DeviceRow(id(0xaa), h), "20" + a + n + nzero},
 		{FamilyOrganisationDevice, OrganisationDeviceRow(id(0xaa), id(0xbb)), "21" + a + b},
+		{FamilyManifest, ManifestRow(id(0xaa)), "23" + a + zero},
+		{FamilyOrganisationManifest, OrganisationManifestRow(id(0xaa), id(0xbb)), "24" + a + b},
+		{FamilyListed, ListedRow(id(0xaa), h), "25" + a + n + nzero},
 		{FamilyStream, StreamRow(id(0xaa)), "30" + a + zero},
 		{FamilyOwner, OwnerRow(id(0xaa), h), "31" + a + n + nzero},
 		{FamilyOrganisationStream, OrganisationStreamRow(id(0xaa), id(0xbb)), "32" + a + b},
@@ -145,6 +148,7 @@ var codecs = map[string]codec{
 	"evidence": again(ParseEvidence), "members": again(ParseMembers), "admins": again(ParseAdmins), "validator": again(ParseValidator),
 	"misbehaviour": again(ParseMisbehaviour), "validator_set": again(ParseValidatorSet),
 	"proposal": again(ParseProposal), "approval": again(ParseApprovals),
+	"manifest": again(ParseManifest), "listed": again(ParseListed),
 	"owner": again(ParseOwner), "device_stream": again(ParseDeviceStream), "gap": again(ParseGap), "parts": again(ParseParts),
 }
 
@@ -164,6 +168,7 @@ var values = map[string][]byte{
 	"misbehaviour":  Misbehaviour{id(1), OffenceLightAttack, 3}.Encode(),
 	"validator_set": ValidatorSet{[]Validator{{id(1), crypto.PublicKey{2}, 3}, {id(1), crypto.PublicKey{3}, 1}}}.Encode(),
 	"proposal":      Proposal{id(1), 2, ProposalApplied, 3, []byte{4}}.Encode(), "approval": Approvals{[]Approval{{crypto.KeyID{1}, 2}}}.Encode(),
+	"manifest": Manifest{id(1), [32]byte{2}, 3, 4, 5, 6}.Encode(), "listed": Listed{id(1), 2}.Encode(),
 	"owner": Owner{id(1), 5}.Encode(), "device_stream": DeviceStream{"temperature"}.Encode(), "gap": Gap{7}.Encode(),
 }
 
@@ -200,6 +205,7 @@ func TestValueRanges(t *testing.T) {
 		"parts of one":     parts(Parts{{1, id(1)}, {5, id(1)}}),
 		"parts above 2^63": parts(Parts{{1, id(1)}, {most + 1, id(2)}}),
 		"parts too many":   parts(manyParts(ledger.MaxParts + 1)),
+		"manifest of none": func() error { _, err := ParseManifest(Manifest{}.Encode()); return err },
 		"gap 2^63":         func() error { _, err := ParseGap(Gap{most + 1}.Encode()); return err },
 		"block of none":    func() error { _, err := ParseBlock(Block{1, 0, 3}.Encode()); return err },
 		"block too far":    func() error { _, err := ParseBlock(Block{most, 1, 3}.Encode()); return err },

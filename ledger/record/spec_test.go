@@ -57,7 +57,8 @@ func valueOf(f Family) string {
 	switch f {
 	case FamilyOrganisationBridge, FamilyOrganisationDevice, FamilyOrganisationStream:
 		return "spans"
-	case FamilyStreamGrant, FamilyGranteeGrant, FamilyStreamDelivery, FamilyConsumerDelivery, FamilyOrganisationValidator:
+	case FamilyStreamGrant, FamilyGranteeGrant, FamilyStreamDelivery, FamilyConsumerDelivery, FamilyOrganisationValidator,
+		FamilyOrganisationManifest:
 		return "since"
 	}
 	return f.String()

@@ -158,16 +158,16 @@ var ownershipCases = []codeCase{
 		apply(t, c, by(c, 0, ledger.Compromise{Principal: c.Devices[0].ID, Key: simtest.Key("second").Public().KeyID(), From: 3}))
 		return by(c, 0, rotation(c, "third", 0))
 	}},
-	{"manifest with a known device", ledger.CodeExists, func(t *testing.T, c *simtest.Chain) []byte {
+	{"several with a known device", ledger.CodeExists, func(t *testing.T, c *simtest.Chain) []byte {
 		o := c.Organisations[0]
 		return by(c, 0, ledger.EnrolDevices{Possessions: []*ledger.Possession{
 			c.Possession(simtest.Key("new"), o.ID), c.Possession(c.Devices[0].Key, o.ID)}})
 	}},
-	{"manifest by a device", ledger.CodeUnknownOrganisation, func(t *testing.T, c *simtest.Chain) []byte {
+	{"several by a device", ledger.CodeUnknownOrganisation, func(t *testing.T, c *simtest.Chain) []byte {
 		d := c.Devices[0]
 		return byDevice(c, 0, ledger.EnrolDevices{Possessions: []*ledger.Possession{c.Possession(simtest.Key("new"), d.ID)}})
 	}},
-	{"manifest with one forged proof", ledger.CodeBadPossession, func(t *testing.T, c *simtest.Chain) []byte {
+	{"several with one forged proof", ledger.CodeBadPossession, func(t *testing.T, c *simtest.Chain) []byte {
 		o := c.Organisations[0]
 		return by(c, 0, ledger.EnrolDevices{Possessions: []*ledger.Possession{
 			c.Possession(simtest.Key("new"), o.ID), forgedPossession(t, c, o.ID), c.Possession(simtest.Key("newer"), o.ID)}})

@@ -16,10 +16,10 @@ func enrolDevice(c *change) ledger.Code {
 	if code := c.organisationActs(); code != ledger.CodeOK {
 		return code
 	}
-	return c.enrolOne(body.Possession.Key)
+	return c.enrolOne(c.op.Actor, body.Possession.Key)
 }
 
-// enrolDevices enrols the devices of a manifest, all or none.
+// enrolDevices enrols several devices, all or none.
 func enrolDevices(c *change) ledger.Code {
 	body, ok := c.op.Body.(ledger.EnrolDevices)
 	if !ok {
@@ -29,7 +29,7 @@ func enrolDevices(c *change) ledger.Code {
 		return code
 	}
 	for _, p := range body.Possessions { // no key stands twice
-		if code := c.enrolOne(p.Key); code != ledger.CodeOK {
+		if code := c.enrolOne(c.op.Actor, p.Key); code != ledger.CodeOK {
 			return code
 		}
 	}
@@ -37,13 +37,13 @@ func enrolDevices(c *change) ledger.Code {
 }
 
 // enrolOne makes the device whose first key this is.
-func (c *change) enrolOne(key crypto.PublicKey) ledger.Code {
+func (c *change) enrolOne(organisation crypto.ID, key crypto.PublicKey) ledger.Code {
 	id := ledger.DeviceID(key)
 	if _, found := c.device(id); found {
 		return ledger.CodeExists
 	}
-	c.put(record.DeviceRow(id, c.b.Height), record.Device{Organisation: c.op.Actor}.Encode())
-	c.put(record.OrganisationDeviceRow(c.op.Actor, id), newSpan(c.b.Height))
+	c.put(record.DeviceRow(id, c.b.Height), record.Device{Organisation: organisation}.Encode())
+	c.put(record.OrganisationDeviceRow(organisation, id), newSpan(c.b.Height))
 	c.enrolKey(id, key)
 	return ledger.CodeOK
 }

@@ -17,6 +17,12 @@ func (m *model) draw(t *rapid.T, kind ledger.Kind) (d drawn) {
 	switch kind {
 	case ledger.KindEnrolDevice, ledger.KindEnrolDevices, ledger.KindEnrolBridge:
 		return m.drawEnrolment(t, kind)
+	case ledger.KindManifest:
+		return m.drawManifest(t)
+	case ledger.KindEnrolListed:
+		return m.drawListed(t)
+	case ledger.KindCloseManifest:
+		return m.drawCloseManifest(t)
 	case ledger.KindRemoveBridge:
 		bridge := usually(t, "bridge", where(m.cast.bridges, func(id crypto.ID) bool { return m.n.bridges[id] != nil }), m.cast.bridges)
 		if odd(t, 4, "any bridge") {

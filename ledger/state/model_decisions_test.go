@@ -157,7 +157,8 @@ func (m *model) drawLeft(t *rapid.T, d *drawn) {
 			d.actor, d.body = actor, b
 		}
 	case ledger.Compromise:
-		principals := slices.Concat(devices, where(m.cast.organisations, m.n.retired), where(m.cast.bridges, func(id crypto.ID) bool { return m.n.retired(m.ownerOf(id)) }))
+		bridges := where(m.cast.bridges, func(id crypto.ID) bool { return m.n.bridges[id] != nil && m.n.retired(m.ownerOf(id)) })
+		principals := slices.Concat(devices, where(m.cast.organisations, m.n.retired), bridges)
 		if len(principals) == 0 {
 			return
 		}

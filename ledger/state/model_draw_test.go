@@ -30,6 +30,7 @@ var weights = map[ledger.Kind]int{
 	ledger.KindGrant: 20, ledger.KindRevoke: 5, ledger.KindDeliver: 14, ledger.KindEquivocation: 3,
 	ledger.KindApprove: 20, ledger.KindAdmit: 5, ledger.KindRemove: 2, ledger.KindValidator: 10, ledger.KindSetParameters: 8,
 	ledger.KindSetAdmins: 4, ledger.KindRotateValidator: 4,
+	ledger.KindManifest: 5, ledger.KindEnrolListed: 10, ledger.KindCloseManifest: 2,
 }
 
 var weighted = func() (list []ledger.Kind) {
@@ -96,7 +97,7 @@ func (m *model) kind(t *rapid.T) ledger.Kind {
 		return ledger.KindTransferDevice
 	}
 	kind := one(t, "kind", weighted)
-	if slices.Contains([]ledger.Kind{ledger.KindEnrolDevice, ledger.KindEnrolDevices}, kind) && len(m.freeDevices()) == 0 && !odd(t, 6, "in vain") {
+	if slices.Contains([]ledger.Kind{ledger.KindEnrolDevice, ledger.KindEnrolDevices, ledger.KindEnrolListed}, kind) && len(m.freeDevices()) == 0 && !odd(t, 6, "in vain") {
 		kind = ledger.KindDeliver
 	}
 	if kind == ledger.KindGrant && odd(t, 12, "burst") {
@@ -114,7 +115,7 @@ func (m *model) openProposals() []*naiveProposal {
 // leaves it.
 func (m *model) wrap(t *rapid.T, d *drawn) {
 	switch d.body.(type) {
-	case ledger.Approve, ledger.Equivocation:
+	case ledger.Approve, ledger.Equivocation, ledger.EnrolListed:
 		return
 	}
 	need, _ := m.n.whoMustAgree(act{actor: d.actor, body: d.body})

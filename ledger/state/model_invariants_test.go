@@ -79,6 +79,7 @@ func (v *invariants) check(t simtest.TB, b *simtest.Block) {
 	v.consortiumActs(t, all)
 	v.grantsOfOwners(t, all)
 	v.accessComplete(t, all)
+	v.listedOnce(t, all)
 }
 
 // oneOwner: at every height a device, stream or bridge is in the list of one organisation,

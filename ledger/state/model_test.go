@@ -81,6 +81,8 @@ type model struct {
 	moved  crypto.ID          // the device last drawn to be transferred
 	sold   crypto.ID          // the stream
 	failed map[crypto.ID]bool // proposals whose last approval was refused
+
+	fleets map[merkle.Hash]*ledger.Fleet // the lists behind manifests
 }
 
 func newModel(t *rapid.T, seen *coverage) *model {
@@ -98,7 +100,7 @@ func newModel(t *rapid.T, seen *coverage) *model {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := &model{c: c, n: newNaive(c.ID, genesis, genesis.Entry(c.ID), simtest.GenesisTime, seen.operation), cast: newCast(c.ID), seen: seen, failed: make(map[crypto.ID]bool)}
+	m := &model{c: c, n: newNaive(c.ID, genesis, genesis.Entry(c.ID), simtest.GenesisTime, seen.operation), cast: newCast(c.ID), seen: seen, failed: make(map[crypto.ID]bool), fleets: make(map[merkle.Hash]*ledger.Fleet)}
 	m.n.voted = seen.voted
 	m.inv = newInvariants(c)
 	for _, b := range c.Blocks[1:] {
@@ -118,7 +120,7 @@ func newModel(t *rapid.T, seen *coverage) *model {
 // delays are what passes between blocks besides simtest.BlockTime, µs.
 var delays = []int64{0, 0, 0, 0, 0, 1, 999_999, 500_000, 4_000_000, 30_000_000}
 
-// delay draws one of these, or what is missing to the edge of a grant, so that a block's
+// delay draws one of these, or what is missing to the edge of a grant or manifest, so that a block's
 // time is the first or the last at which it counts.
 func (m *model) delay(t *rapid.T) int64 {
 	next := m.c.Time + simtest.BlockTime
@@ -128,6 +130,11 @@ func (m *model) delay(t *rapid.T) int64 {
 			if edge > next {
 				edges = append(edges, edge-next)
 			}
+		}
+	}
+	for _, f := range m.n.manifests {
+		if f.Until > next {
+			edges = append(edges, f.Until-next)
 		}
 	}
 	if len(edges) > 0 && odd(t, 3, "edge of a grant") {

@@ -61,6 +61,12 @@ func (n *naive) innerSignatures(body ledger.Body) ledger.Code {
 		return n.possessed(b.Possession)
 	case ledger.EnrolDevices:
 		return n.possessed(b.Possessions...)
+	case ledger.EnrolListed:
+		for _, d := range b.Devices {
+			if code := n.possessed(d.Possession); code != ledger.CodeOK {
+				return code
+			}
+		}
 	case ledger.Admit:
 		return n.possessed(b.Possession)
 	case ledger.RotateValidator:
@@ -95,7 +101,7 @@ func (n *naive) evidenceOf(s *ledger.Statement) ledger.Code {
 // direct applies an operation that is sent as it is.
 func (n *naive) direct(a act) ledger.Code {
 	switch a.body.(type) {
-	case ledger.Equivocation, ledger.Propose, ledger.Approve:
+	case ledger.Equivocation, ledger.Propose, ledger.Approve, ledger.EnrolListed:
 		return n.apply(a)
 	}
 	need, code := n.whoMustAgree(a)
@@ -120,6 +126,12 @@ func (n *naive) apply(a act) ledger.Code {
 		return n.enrolDevices(a, b.Possession)
 	case ledger.EnrolDevices:
 		return n.enrolDevices(a, b.Possessions...)
+	case ledger.Manifest:
+		return n.signManifest(a, b)
+	case ledger.EnrolListed:
+		return n.enrolListed(b)
+	case ledger.CloseManifest:
+		return n.closeManifest(a, b)
 	case ledger.EnrolBridge:
 		return n.enrolBridge(a, b)
 	case ledger.RemoveBridge:

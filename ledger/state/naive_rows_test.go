@@ -21,6 +21,7 @@ func (n *naive) rows() map[merkle.Key][]byte {
 	n.principalRows(all)
 	n.streamRows(all)
 	n.useRows(all)
+	n.manifestRows(all)
 	n.consortiumRows(all)
 	return all
 }

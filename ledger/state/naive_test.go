@@ -27,6 +27,7 @@ type naive struct {
 	grants        []*naiveGrant
 	access        map[naivePair][]crypto.ID // grants, by grantee and stream
 	deliveries    []naiveDelivery
+	manifests     []*naiveManifest
 	derived       []naiveDerived
 	evidence      map[naiveDeviceKey]record.Evidence
 	proposals     []*naiveProposal

@@ -43,6 +43,12 @@ func ruleFor(kind ledger.Kind) kindRule {
 		return kindRule{apply: retire, who: orMembers(leftDevice)}
 	case ledger.KindEnrolDevices:
 		return kindRule{apply: enrolDevices}
+	case ledger.KindManifest:
+		return kindRule{apply: signManifest}
+	case ledger.KindEnrolListed:
+		return kindRule{apply: enrolListed, single: true}
+	case ledger.KindCloseManifest:
+		return kindRule{apply: closeManifest}
 	}
 	return ownershipRuleFor(kind)
 }

@@ -21,7 +21,10 @@ import (
 //	revoke GRANT by ORG
 //	deliver GRANT by ORG|DEVICE name=NAME range=A..B
 //	equivocation DEVICE/NAME by ORG|DEVICE key=KEY
-//	manifest NAME,NAME by ORG
+//	enrol-devices NAME,NAME by ORG
+//	manifest NAME,NAME by ORG name=NAME until=+SECONDS
+//	listed MANIFEST by ORG|DEVICE devices=NAME,NAME for=ORG
+//	close-manifest MANIFEST by ORG
 //	give DEVICE by ORG to=ORG streams=yes|no      in a proposal
 //	sell DEVICE/NAME by ORG to=ORG past=yes|no    in a proposal
 //
@@ -45,13 +48,19 @@ func (r *transcript) ownershipBody(kind, subject string, actor crypto.ID, flags 
 		return ledger.Deliver{Grant: r.named(subject), First: first, Last: last}
 	case "equivocation":
 		return r.contradiction(subject, flags["key"])
-	case "manifest":
+	case "enrol-devices":
 		var body ledger.EnrolDevices
 		for name := range strings.SplitSeq(subject, ",") {
 			r.id(name)
 			body.Possessions = append(body.Possessions, r.c.Possession(r.key(name), actor))
 		}
 		return body
+	case "manifest":
+		return r.manifest(subject, flags)
+	case "listed":
+		return r.listed(subject, flags["devices"], flags["for"])
+	case "close-manifest":
+		return ledger.CloseManifest{Manifest: r.named(subject)}
 	case "give":
 		return ledger.TransferDevice{Device: r.id(subject), To: r.id(flags["to"]), WithStreams: flags["streams"] == "yes"}
 	case "sell":
@@ -144,6 +153,9 @@ func (r *transcript) ownershipRow(c merkle.Change, name string) (text string, ok
 			list = append(list, r.name(id))
 		}
 		return r.line(err, "access %s, %s: %v", name, r.name(record.ChildOf(c.Key)), list), true
+	}
+	if text, ok = r.manifestRow(c, name); ok {
+		return text, true
 	}
 	return r.useRow(c, name)
 }

@@ -67,10 +67,11 @@ type transcript struct {
 	txs     [][]byte
 	names   map[crypto.ID]string
 	devices map[string]*simtest.Device
+	fleets  map[string]*ledger.Fleet
 }
 
 func runTranscript(t *testing.T, text string) string {
-	r := &transcript{t: t, names: make(map[crypto.ID]string), devices: make(map[string]*simtest.Device)}
+	r := &transcript{t: t, names: make(map[crypto.ID]string), devices: make(map[string]*simtest.Device), fleets: make(map[string]*ledger.Fleet)}
 	var out strings.Builder
 	for part := range strings.SplitSeq(strings.TrimSpace(text), "\n\n") {
 		input, _, _ := strings.Cut(part, "\n----")
