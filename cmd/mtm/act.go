@@ -206,7 +206,7 @@ func (s *session) ownDevice(name string) *testnet.Device {
 type recordedAs struct {
 	Operation string          `json:"operation"`
 	Actor     crypto.ID       `json:"actor"`
-	ID        crypto.ID       `json:"id"` // of the grant, delivery or proposal, if it makes one
+	ID        crypto.ID       `json:"id"` // of the grant, delivery, manifest or proposal, if it makes one
 	Digest    proof.HexDigest `json:"digest"`
 	Height    uint64          `json:"height"`
 	Index     uint64          `json:"log_index"`
@@ -222,7 +222,7 @@ func (s *session) record(cmd *cobra.Command, body ledger.Body) error {
 	}
 	line := fmt.Sprintf("%s recorded at height %d", r.Operation, r.Height)
 	switch body.(type) {
-	case ledger.Grant, ledger.Deliver:
+	case ledger.Grant, ledger.Deliver, ledger.Manifest:
 		line = fmt.Sprintf("%s %s recorded at height %d", r.Operation, r.ID, r.Height)
 	}
 	if r.Proposal == nil {

@@ -1,12 +1,9 @@
 package main
 
 import (
-	"bufio"
 	"encoding/base64"
 	"fmt"
-	"os"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -18,9 +15,9 @@ import (
 	"mtmledger/ledger/record"
 )
 
-// manifestRoom keeps an operation below ledger.MaxOperation with what stands around
+// enrolmentRoom keeps an operation below ledger.MaxOperation with what stands around
 // the proofs.
-const manifestRoom = ledger.MaxOperation - 1024
+const enrolmentRoom = ledger.MaxOperation - 1024
 
 func newEnrolMany() *cobra.Command {
 	var (
@@ -29,9 +26,9 @@ func newEnrolMany() *cobra.Command {
 	)
 	cmd := &cobra.Command{
 		Use: "enrol-many", Short: "Enrol the devices of a list",
-		Long: `Enrols a fleet with signed manifests of up to 256 devices each: every manifest is
-recorded whole or not at all, and one that was cut off is made up for by running this
-again. A line of the list is the name of a device, whose key is made in --home if there
+		Long: `Enrols a fleet with operations of up to 256 devices each: every one is recorded whole or
+not at all, and one that was cut off is made up for by running this again. (To sign once
+for a whole fleet, before its devices are there: mtm manifest sign.) A line of the list is the name of a device, whose key is made in --home if there
 is none, or a proof of possession in base64, made by a device elsewhere. Devices of the
 organisation that are enrolled already are left out; one of another organisation is an
 error.`,
@@ -64,18 +61,18 @@ func (s *session) enrolMany(cmd *cobra.Command, list string) error {
 	if err != nil {
 		return err
 	}
-	fresh, err := s.notEnrolled(all)
+	fresh, err := s.notEnrolled(all, s.actor)
 	if err != nil {
 		return err
 	}
-	manifests := manifests(fresh)
-	if s.save != "" && len(manifests) == 1 {
-		return s.saveBody(cmd, manifests[0])
+	parts := enrolments(fresh)
+	if s.save != "" && len(parts) == 1 {
+		return s.saveBody(cmd, parts[0])
 	} else if s.save != "" {
-		return usagef("--save-body keeps one manifest; these devices make %d: take a list of at most %d", len(manifests), ledger.MaxEnrolled)
+		return usagef("--save-body keeps one operation; these devices make %d: take a list of at most %d, or mtm manifest sign", len(parts), ledger.MaxEnrolled)
 	}
-	out := enrolledMany{Enrolled: len(fresh), Before: len(all) - len(fresh), Operations: len(manifests)}
-	for _, m := range manifests {
+	out := enrolledMany{Enrolled: len(fresh), Before: len(all) - len(fresh), Operations: len(parts)}
+	for _, m := range parts {
 		var body ledger.Body = m
 		if s.propose {
 			body = ledger.Propose{Expires: time.Now().Add(s.expires).Unix(), Body: m}
@@ -99,11 +96,11 @@ func (s *session) enrolMany(cmd *cobra.Command, list string) error {
 	return report(cmd, s.asJSON, out, lines...)
 }
 
-// manifests divides devices into as many operations as they need.
-func manifests(list []*ledger.Possession) (out []ledger.EnrolDevices) {
+// enrolments divides devices into as many operations as they need.
+func enrolments(list []*ledger.Possession) (out []ledger.EnrolDevices) {
 	for len(list) > 0 {
 		n, size := 0, 0
-		for n < min(len(list), ledger.MaxEnrolled) && size+len(list[n].Bytes())+3 <= manifestRoom {
+		for n < min(len(list), ledger.MaxEnrolled) && size+len(list[n].Bytes())+3 <= enrolmentRoom {
 			size += len(list[n].Bytes()) + 3
 			n++
 		}
@@ -116,9 +113,9 @@ func manifests(list []*ledger.Possession) (out []ledger.EnrolDevices) {
 // askedTogether is how many devices are asked about in one question.
 const askedTogether = 100
 
-// notEnrolled returns the devices that nobody has enrolled. One that another
-// organisation has is an error.
-func (s *session) notEnrolled(list []newcomer) (fresh []*ledger.Possession, err error) {
+// notEnrolled returns the devices that nobody has enrolled. One that another organisation
+// than this has is an error.
+func (s *session) notEnrolled(list []newcomer, organisation crypto.ID) (fresh []*ledger.Possession, err error) {
 	for part := range slices.Chunk(list, askedTogether) {
 		var q client.AnswerRequest
 		for _, n := range part {
@@ -138,7 +135,7 @@ func (s *session) notEnrolled(list []newcomer) (fresh []*ledger.Possession, err 
 			if err != nil {
 				return nil, err
 			}
-			if d.Organisation != s.actor {
+			if d.Organisation != organisation {
 				return nil, fmt.Errorf("device %s belongs to organisation %s: %w", n.id, d.Organisation, ledger.CodeExists.Err())
 			}
 		}
@@ -154,43 +151,32 @@ type newcomer struct {
 
 // readList reads names of devices and proofs of possession, a line each.
 func (s *session) readList(name string) (list []newcomer, err error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	in := bufio.NewScanner(f)
-	for number := 1; in.Scan(); number++ {
-		line := strings.TrimSpace(in.Text())
-		if line == "" {
-			continue
-		}
-		n, err := s.readNewcomer(line)
-		if err != nil {
-			return nil, fmt.Errorf("%s line %d: %w", name, number, err)
-		}
+	err = eachLine(name, func(line string) error {
+		n, err := s.readNewcomer(line, s.actor)
 		list = append(list, n)
-	}
-	return list, in.Err()
+		return err
+	})
+	return list, err
 }
 
-func (s *session) readNewcomer(line string) (n newcomer, err error) {
-	if b, err := base64.StdEncoding.DecodeString(line); err == nil && len(line) > ledger.MaxName {
-		p, err := ledger.ParsePossession(b)
-		if err != nil {
-			return n, err
-		}
+// readNewcomer reads a proof of possession, or makes one for an organisation by the key of
+// a device of the folder.
+func (s *session) readNewcomer(line string, organisation crypto.ID) (n newcomer, err error) {
+	p, err := parsePossession(line)
+	if err != nil {
+		return n, err
+	}
+	if p != nil {
 		return newcomer{ledger.DeviceID(p.Key), p}, nil
 	}
-	d, err := s.m.AddDevice(line)
+	if s.m == nil {
+		return n, usagef("%q is no proof of possession, and --home is not given", line)
+	}
+	d, key, err := namedDevice(s.m, line)
 	if err != nil {
 		return n, err
 	}
-	key, err := s.m.DeviceKey(d)
-	if err != nil {
-		return n, err
-	}
-	p, err := ledger.SignPossession(key, s.chain, s.actor)
+	p, err = ledger.SignPossession(key, s.chain, organisation)
 	return newcomer{d.ID, p}, err
 }
 

@@ -61,7 +61,7 @@ Start here:  mtm demo`,
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usagef("%w", err) })
 	root.AddCommand(
-		newDemo(), newInit(), newValidator(), newBridge(), newDevice(), newEnrol(), newStream(),
+		newDemo(), newInit(), newValidator(), newBridge(), newDevice(), newManifest(), newEnrol(), newStream(),
 		newProve(), newQuery(), newVerify(), newExport(), newStatus(), newOrg(), newGrant(), newDelivery(),
 		newVote(), newParameters(), newEvidence(), newTestnet(), newBench(), newVersion(),
 	)

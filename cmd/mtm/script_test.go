@@ -1,18 +1,24 @@
 package main
 
 import (
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
-	"mtmledger/internal/port"
-
 	mqtt "github.com/eclipse/paho.mqtt.golang"
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"mtmledger/crypto"
+	"mtmledger/internal/port"
+	"mtmledger/ledger"
+	"mtmledger/testnet"
 )
 
 func TestMain(m *testing.M) {
@@ -23,7 +29,8 @@ func TestMain(m *testing.M) {
 // included. Commands of their own: exits CODE PROGRAM..., eventually PROGRAM...,
 // address NAME (a free address on loopback), publish ADDRESS TOPIC TEXT,
 // statement HOME STREAM NUMBER TEXT FILE (signed by the stream's device), derive
-// ADDRESS HOME STREAM NUMBER INPUT FIRST LAST (a derived statement, published).
+// ADDRESS HOME STREAM NUMBER INPUT FIRST LAST (a derived statement, published), devices
+// HOME NUMBER KEYS PROOFS (files of public keys and proofs of possession, in two orders).
 func TestScript(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
@@ -35,9 +42,32 @@ func TestScript(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "eventually": eventually, "address": address, "publish": publish, "statement": signStatement,
-			"derive": derive,
+			"derive": derive, "devices": devicesElsewhere,
 		},
 	})
+}
+
+// devicesElsewhere makes keys and writes what their devices would send.
+func devicesElsewhere(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 4 {
+		ts.Fatalf("usage: devices HOME NUMBER KEYS PROOFS")
+	}
+	m, err := testnet.Load(ts.MkAbs(args[0]))
+	ts.Check(err)
+	n, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	var keys, proofs []string
+	for range n {
+		key, err := crypto.GenerateKey()
+		ts.Check(err)
+		p, err := ledger.SignPossession(key, m.Chain, m.Organisation.ID)
+		ts.Check(err)
+		keys = append(keys, key.Public().String())
+		proofs = append(proofs, base64.StdEncoding.EncodeToString(p.Bytes()))
+	}
+	slices.Sort(proofs)
+	ts.Check(os.WriteFile(ts.MkAbs(args[2]), []byte(strings.Join(keys, "\n")), 0o600))
+	ts.Check(os.WriteFile(ts.MkAbs(args[3]), []byte(strings.Join(proofs, "\n")), 0o600))
 }
 
 // exits runs a program that must end with the exit code.

@@ -273,6 +273,19 @@ def check_operations():
             inner = f.decode(o.message.payload)[4][1]
             pairs["makes"] = ([f.id_text(f.device_id(f.parse_possession(p).public)) for p in inner], v["makes"])
             body.append(inner)
+        elif kind == 27:
+            body += [h(v["root"]), *whole("count", "until")]
+            made_id()
+        elif kind == 28:
+            inner = f.decode(o.message.payload)[4][2]
+            body += [f.parse_id(v["manifest"]), [[int(place), p[1]] for place, p in zip(v["places"], inner)],
+                     [h(x) for x in v["path"]]]
+            listed = o.fields["keys"]
+            pairs["makes"] = ([f.id_text(f.device_id(key)) for key in listed], v["makes"])
+            root = merkle.multi_root([merkle.leaf_hash(key) for key in listed], o.fields["places"], 5, o.fields["path"])
+            pairs["root"] = (root.hex(), v["root_of_5"])
+        elif kind == 29:
+            body.append(f.parse_id(v["manifest"]))
         if "possession" in v:
             p = v["possession"]
             signer, got = keys[p["signed_by"]], o.fields["possession"]

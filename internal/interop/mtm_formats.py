@@ -492,7 +492,8 @@ def make_batch(key, chain, bridge, attempt, received, statements):
 KINDS = {1: "enrol_device", 2: "open_stream", 3: "enrol_bridge", 4: "rotate", 5: "suspend", 6: "resume", 7: "retire",
          8: "compromise", 9: "transfer_device", 10: "describe", 11: "transfer_stream", 12: "close_stream", 13: "grant",
          14: "revoke", 15: "deliver", 16: "equivocation", 17: "propose", 18: "approve", 19: "admit", 20: "remove", 21: "validator",
-         22: "set_parameters", 23: "set_admins", 24: "enrol_devices", 25: "rotate_validator", 26: "remove_bridge"}
+         22: "set_parameters", 23: "set_admins", 24: "enrol_devices", 25: "rotate_validator", 26: "remove_bridge",
+         27: "manifest", 28: "enrol_listed", 29: "close_manifest"}
 
 
 @dataclass
@@ -558,7 +559,7 @@ def _parse_body(chain, actor, body):
         need(type(v) is bytes, "the proof of possession is not a byte string")
         p = fields["possession"] = parse_possession(v)
         need(p.chain == chain, "a proof of possession for another chain", "bad_possession")
-        need(kind in (4, 19) or p.organisation == actor, "a proof of possession for another organisation", "bad_possession")
+        need(kind in (4, 19, 28) or p.organisation == actor, "a proof of possession for another organisation", "bad_possession")
 
     if kind in (1, 3):
         array(rest, (1,), "the body")
@@ -580,7 +581,7 @@ def _parse_body(chain, actor, body):
         fields["expires"] = integer(expires, 0, MAX_INT, "expires")
         need(type(inner) is bytes, "the proposed body is not a byte string")
         inner = decode(inner)
-        need(type(inner) is list and inner and inner[0] not in (16, 17, 18), "not a body to propose")
+        need(type(inner) is list and inner and inner[0] not in (16, 17, 18, 28), "not a body to propose")
         fields["body"] = _parse_body(chain, actor, inner)
     elif kind == 19:
         name, keys, threshold, proof = array(rest, (4,), "the body")
@@ -595,16 +596,29 @@ def _parse_body(chain, actor, body):
         fields.update(old=octets(old, 32, "the old key"), new=_fit_key(new))
         possession(proof)
         need(fields["possession"].public == new, "the proof of possession is not of the new key", "bad_possession")
-    elif kind == 24:
-        array(rest, (1,), "the body")
-        need(type(rest[0]) is list and len(rest[0]) >= 1, "no proofs of possession")
-        need(len(rest[0]) <= 256, "too many proofs of possession", "too_large")
-        keys = set()
-        for p in rest[0]:
+    elif kind in (24, 28):
+        array(rest, (1,) if kind == 24 else (3,), "the body")
+        devices = rest[0] if kind == 24 else rest[1]
+        need(type(devices) is list and len(devices) >= 1, "no devices")
+        need(len(devices) <= 256, "too many devices", "too_large")
+        places = []
+        if kind == 28:
+            fields["manifest"] = octets(rest[0], 16, "the manifest")
+            for d in devices:
+                need(type(d) is list and len(d) == 2, "a device is not a place and a proof")
+                integer(d[0], places[-1] + 1 if places else 0, 2**20 - 1, "a place in the list")
+                places.append(d[0])
+            devices = [d[1] for d in devices]
+            need(type(rest[2]) is list, "no path")
+            need(len(rest[2]) <= 5120, "too long a path", "too_large")
+            fields["path"] = [octets(h, 32, "a hash of the path") for h in rest[2]]
+            fields["places"] = places
+        proofs = []
+        for p in devices:
             possession(p)
-            public = fields.pop("possession").public
-            need(public not in keys, "a device twice", "exists")
-            keys.add(public)
+            proofs.append(fields.pop("possession"))
+        keys = fields["keys"] = [p.public for p in proofs]
+        need(len(set(keys)) == len(keys), "a device twice", "exists")
     else:
         array(rest, (1,), "the body")
         fields["device"] = octets(rest[0], 16, "the device")
@@ -743,7 +757,16 @@ def _equivocation(rest, fields):
     need(a.digest != b.digest, "the same statement", "not_equivocation")
 
 
-_BODIES = {18: _approve, 26: _remove_bridge, 20: _remove, 21: _validator, 22: _set_parameters, 23: _admins,
+def _manifest(rest, fields):
+    root, count, until = array(rest, (3,), "the body")
+    fields["root"] = octets(root, 32, "the root")
+    integer(count, 1, MAX_INT, "the count of devices")
+    integer(until, 0, MAX_INT, "until")
+    need(count <= 2**20, "too many devices", "too_large")
+    fields.update(count=count, until=until)
+
+
+_BODIES = {27: _manifest, 29: _subject, 18: _approve, 26: _remove_bridge, 20: _remove, 21: _validator, 22: _set_parameters, 23: _admins,
            8: _compromise, 9: _transfer, 10: _describe, 11: _transfer, 12: _subject, 13: _grant, 14: _subject, 15: _deliver,
            16: _equivocation}
 
