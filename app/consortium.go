@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	abci "github.com/cometbft/cometbft/abci/types"
+	cmtproto "github.com/cometbft/cometbft/proto/tendermint/types"
 
 	"mtmledger/app/store"
 	"mtmledger/crypto"
@@ -62,18 +63,28 @@ func (a *App) checkVersion(tip *store.View, blk state.Block) error {
 	return err
 }
 
+// signers are who signed for the last block.
+func signers(commit abci.CommitInfo) (list []state.Address) {
+	for _, vote := range commit.Votes {
+		if vote.BlockIdFlag == cmtproto.BlockIDFlagCommit && len(vote.Validator.Address) == len(state.Address{}) {
+			list = append(list, state.Address(vote.Validator.Address))
+		}
+	}
+	return list
+}
+
 // recordMisbehaviour records CometBFT's evidence.
 func recordMisbehaviour(v *state.View, blk state.Block, list []abci.Misbehavior) {
 	var all []state.Misbehaviour
 	for _, m := range list {
-		if len(m.Validator.Address) != 20 || m.Height < 0 {
+		if len(m.Validator.Address) != len(state.Address{}) || m.Height < 0 {
 			continue
 		}
 		offence := record.OffenceDuplicateVote
 		if m.Type == abci.MisbehaviorType_LIGHT_CLIENT_ATTACK {
 			offence = record.OffenceLightAttack
 		}
-		all = append(all, state.Misbehaviour{Address: [20]byte(m.Validator.Address), Offence: offence, Height: uint64(m.Height)})
+		all = append(all, state.Misbehaviour{Address: state.Address(m.Validator.Address), Offence: offence, Height: uint64(m.Height)})
 	}
 	state.RecordMisbehaviour(v, blk, all)
 }

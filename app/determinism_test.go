@@ -21,6 +21,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 	abci "github.com/cometbft/cometbft/abci/types"
+	cmtproto "github.com/cometbft/cometbft/proto/tendermint/types"
 
 	"mtmledger/app/store"
 	"mtmledger/internal/simtest"
@@ -366,10 +367,38 @@ func (p *process) request(h int) *abci.RequestFinalizeBlock {
 			Type: abci.MisbehaviorType_DUPLICATE_VOTE, Height: int64(h), Validator: abci.Validator{Address: b.Offender, Power: 10},
 		}}
 	}
+	req.DecidedLastCommit = p.commit(h)
 	if uint64(h) == p.Drop {
 		req.Txs = req.Txs[:len(req.Txs)-1]
 	}
 	return req
+}
+
+// commit is the signatures for the block before a height: one validator in five is absent,
+// each in its turn, and some always are.
+func (p *process) commit(h int) (commit abci.CommitInfo) {
+	p.t.Helper()
+	if h == 1 {
+		return commit
+	}
+	tip := p.app.st.Tip()
+	defer tip.Release()
+	_, value, err := tip.Predecessor(record.ValidatorSetRow(0), record.ValidatorSetRow(uint64(h-1)))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	set, err := record.ParseValidatorSet(value)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	for i, v := range set.Validators {
+		vote := abci.VoteInfo{Validator: abci.Validator{Address: address(v.Key), Power: int64(v.Power)}, BlockIdFlag: cmtproto.BlockIDFlagCommit}
+		if (h+i)%5 == 0 || v.Key[0]%3 == 0 {
+			vote.BlockIdFlag = cmtproto.BlockIDFlagAbsent
+		}
+		commit.Votes = append(commit.Votes, vote)
+	}
+	return commit
 }
 
 // pool shows the application the transactions of a block before their block, which

@@ -120,7 +120,7 @@ func (a *App) FinalizeBlock(_ context.Context, req *abci.RequestFinalizeBlock) (
 	if err != nil {
 		return nil, fmt.Errorf("app: block %d: %w", req.Height, err)
 	}
-	b, res, err := a.execute(tip, blk, js, req.Misbehavior)
+	b, res, err := a.execute(tip, blk, js, req)
 	if err != nil {
 		return nil, fmt.Errorf("app: block %d: %w", req.Height, err)
 	}
@@ -129,8 +129,9 @@ func (a *App) FinalizeBlock(_ context.Context, req *abci.RequestFinalizeBlock) (
 }
 
 // execute applies judged transactions to the last block's state.
-func (a *App) execute(tip *store.View, blk state.Block, js []judged, evidence []abci.Misbehavior) (*store.Block, *abci.ResponseFinalizeBlock, error) {
+func (a *App) execute(tip *store.View, blk state.Block, js []judged, req *abci.RequestFinalizeBlock) (*store.Block, *abci.ResponseFinalizeBlock, error) {
 	v := state.NewView(tip, tip.LogSize())
+	state.RecordSignatures(v, blk, signers(req.DecidedLastCommit))
 	outcomes := make([]state.Result, len(js))
 	for i, j := range js {
 		if j.err != nil {
@@ -139,7 +140,7 @@ func (a *App) execute(tip *store.View, blk state.Block, js []judged, evidence []
 		}
 		outcomes[i] = state.Apply(v, blk, j.tx, j.verdicts)
 	}
-	recordMisbehaviour(v, blk, evidence)
+	recordMisbehaviour(v, blk, req.Misbehavior)
 	updates := validatorUpdates(v, blk)
 	state.EndBlock(v, blk)
 	b, err := build(a.st.Working(tip), tip.Tip, v)

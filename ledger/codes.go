@@ -114,7 +114,7 @@ var codes = [...]codeInfo{
 	CodeProposalClosed:      {"proposal_closed", "the proposal was applied or has expired; propose again if it is still wanted", false},
 	CodeAlreadyApproved:     {"already_approved", "this key has approved the proposal already; nothing to do", false},
 	CodeClosed:              {"closed", "the stream is closed for good; open another", false},
-	CodeNotLive:             {"not_live", "the change would leave too little voting power, or change too much of it in one block; make it in steps", true},
+	CodeNotLive:             {"not_live", "the change would leave too little voting power, or change too much of it in one block, or a new validator has not signed yet; make it in steps", true},
 	CodeUnknownGrant:        {"unknown_grant", "the ledger does not know this grant; check its id", true},
 	CodeUnknownProposal:     {"unknown_proposal", "the ledger does not know this proposal; check its id", true},
 	CodeNotEquivocation:     {"not_equivocation", "the two statements do not contradict each other; nothing to record", false},

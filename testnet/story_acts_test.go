@@ -3,8 +3,11 @@ package testnet_test
 import (
 	"time"
 
+	"mtmledger/app/client"
 	"mtmledger/crypto"
 	"mtmledger/ledger"
+	"mtmledger/ledger/proof"
+	"mtmledger/ledger/record"
 )
 
 // The acts of the story, in their order. What the auditor asks about later is noted in
@@ -140,6 +143,29 @@ func (s *story) joined() {
 	})
 	s.agreed("validator", ledger.SetValidator{Organisation: d.id, Key: d.validator.Key, Power: storyPower}, "D", "A", "B")
 	s.advance(s.at["validator decided"] + 2)
+	s.signs("D")
+}
+
+// signs waits until a block has shown a signature of a member's validator: votes count on
+// it from then on.
+func (s *story) signs(name string) {
+	s.t.Helper()
+	untried := row(record.UntriedRow(ledger.ValidatorID(s.orgs[name].validator.Key)))
+	until(s.t, s.ctx, name+" has signed a block", func() bool {
+		s.report("pulse", "pulse", 1)
+		file, err := s.c.Answer(s.ctx, client.AnswerRequest{Questions: []client.Question{untried}})
+		if ledger.CodeOf(err) == ledger.CodeFutureHeight {
+			return false
+		}
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		out, err := proof.VerifyAnswer(file, s.root)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		return out.AsOfHeight > s.at["validator decided"] && len(out.Results[0].Rows) == 0
+	})
 }
 
 // left votes C out; its validator leaves with it.

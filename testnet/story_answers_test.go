@@ -17,6 +17,7 @@ func (a *auditor) answers() map[int]func() {
 		1: a.members, 2: a.votes, 3: a.devices, 4: a.deviceOwners, 5: a.nothingMissing, 6: a.exactlyMissing,
 		7: a.streamOwners, 8: a.streamsBefore, 9: a.grants, 10: a.deliveries, 11: a.computedFrom, 12: a.computedOf,
 		13: a.keyOfReading, 14: a.doubtful, 15: a.validators, 16: a.equivocation, 17: a.limits,
+		18: a.listed,
 	}
 }
 
@@ -86,6 +87,28 @@ func (a *auditor) vote(note string, kind ledger.Kind, who ...string) {
 		key := signed[record.ChildOf(out.Results[1].Rows[i].Key)]
 		is(a, "approvals of one member", len(v.List), 1)
 		is(a, "by the key", v.List[0].Key, key.KeyID())
+	}
+}
+
+// listed: which devices A signed for, and which of them came. The auditor has the list of
+// keys, which is no secret, and checks it against the root.
+func (a *auditor) listed() {
+	id := a.id["fleet of A"]
+	out := a.ask(client.AnswerRequest{Questions: []client.Question{row(record.ManifestRow(id)), list(record.FamilyListed, id, 0)}})
+	m := only(a, out.Results[0], record.ParseManifest)
+	fleet := a.lists["A"]
+	is(a, "who signed", m.Organisation, a.orgs["A"].id)
+	is(a, "the list", m.Root, fleet.Root())
+	is(a, "devices in it", m.Count, storyFleet)
+	came := map[crypto.ID]bool{}
+	for i, l := range each(a, out.Results[1], record.ParseListed) {
+		is(a, "the device at its place", l.Device, ledger.DeviceID(fleet.Keys()[record.NumberOf(out.Results[1].Rows[i].Key)]))
+		is(a, "when it came", l.Height, a.at["arrivals of A"])
+		came[l.Device] = true
+	}
+	is(a, "devices that came", len(came), len(a.fleet)-1)
+	for name, m := range a.fleet {
+		is(a, name+" came for A", came[m.id], name != "model")
 	}
 }
 
@@ -271,7 +294,7 @@ func (a *auditor) keyOfReading() {
 	key := only(a, out.Results[0], record.ParseKey)
 	is(a, "the reading was signed with", out.Entries[0].KeyID, old)
 	is(a, "which is", out.Entries[0].Key, key.Public)
-	is(a, "valid from", key.Opens, a.at["fleet of A"]+1)
+	is(a, "valid from", key.Opens, a.at["arrivals of A"]+1)
 	is(a, "to", key.Closes, a.at["rotation"]+1)
 	is(a, "the later one with", out.Entries[1].Key, rotor.key.Public())
 	is(a, "valid from", only(a, out.Results[1], record.ParseKey).Opens, a.at["rotation"]+1)

@@ -33,6 +33,7 @@ type story struct {
 	index map[string]uint64
 	orgs  map[string]*member
 	fleet map[string]*machine
+	lists map[string]*ledger.Fleet // that organisations signed for
 	sent  map[string]*ledger.Statement
 	tries atomic.Uint64
 }
@@ -87,7 +88,7 @@ func newKey(t *testing.T) crypto.PrivateKey {
 func newStory(t *testing.T, ctx context.Context) *story {
 	s := &story{
 		t: t, ctx: ctx, chain: "story", nodes: map[string]*node.Node{}, at: map[string]uint64{}, id: map[string]crypto.ID{},
-		index: map[string]uint64{}, orgs: map[string]*member{}, fleet: map[string]*machine{}, sent: map[string]*ledger.Statement{},
+		index: map[string]uint64{}, orgs: map[string]*member{}, fleet: map[string]*machine{}, lists: map[string]*ledger.Fleet{}, sent: map[string]*ledger.Statement{},
 	}
 	var (
 		g   ledger.Genesis
@@ -222,18 +223,37 @@ func (s *story) agreed(note string, body ledger.Body, who ...string) {
 	s.id[note] = p.id
 }
 
-// enrol enrols a fleet by one manifest and opens a stream of each device.
+// storyFleet is how many devices an organisation signs for; few of them come.
+const storyFleet = 2_000
+
+// enrol signs for a fleet once, enrols the devices that come, and opens a stream of each.
 func (s *story) enrol(owner string, names ...string) {
 	s.t.Helper()
-	var list []*ledger.Possession
-	for _, name := range names {
+	var devices []ledger.ListedDevice
+	keys := make([]crypto.PublicKey, storyFleet)
+	for i := range keys {
+		keys[i] = newKey(s.t).Public()
+	}
+	for i, name := range names {
 		m := &machine{name: name, key: newKey(s.t), next: 1}
 		m.id = ledger.DeviceID(m.key.Public())
 		m.stream = ledger.StreamID(s.chain, m.id, "out")
 		s.fleet[name] = m
-		list = append(list, s.possession(m.key, owner))
+		place := (i + 1) * storyFleet / (len(names) + 1)
+		keys[place] = m.key.Public()
+		devices = append(devices, ledger.ListedDevice{Index: uint64(place), Possession: s.possession(m.key, owner)})
 	}
-	s.org("fleet of "+owner, owner, ledger.EnrolDevices{Possessions: list})
+	fleet, err := ledger.NewFleet(keys)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.lists[owner] = fleet
+	signed := s.org("fleet of "+owner, owner, ledger.Manifest{Root: fleet.Root(), Count: storyFleet})
+	body, err := fleet.Enrol(signed.id, devices)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.org("arrivals of "+owner, owner, body)
 	for _, name := range names {
 		m := s.fleet[name]
 		s.must("open "+name, m.key, m.id, ledger.OpenStream{Device: m.id, Name: "out"})

@@ -98,7 +98,8 @@ func joinHome(cmd *cobra.Command, home string, o testnet.JoinOptions, asJSON boo
 const powerSteps = `In one block
 less than a third of the voting power may go, and what is new must have less than
 half of what stays, so that the others decide without it: beside one validator of
-power 10 a second begins with 4 at most. More takes more votes (not_live).`
+power 10 a second begins with 4 at most. More takes more votes (not_live), and each
+counts on what was added before only once that has signed a block (mtm validator status).`
 
 func newValidatorJoin() *cobra.Command {
 	var (
@@ -197,6 +198,7 @@ type shownValidator struct {
 	Key          crypto.PublicKey `json:"key"`
 	Organisation crypto.ID        `json:"organisation"`
 	Power        uint64           `json:"power"`
+	Untried      bool             `json:"untried"` // has not signed a block yet
 }
 
 type hereValidator struct {
@@ -231,10 +233,19 @@ func newValidatorStatus() *cobra.Command {
 }
 
 func (s *session) showValidators(height uint64) (shown shownValidators, lines []string, err error) {
-	out, err := s.proven(0, client.AnswerRequest{Questions: []client.Question{
-		{Query: proof.AtQuery(record.FamilyValidatorSet, crypto.ID{}, height)}}})
+	q := client.AnswerRequest{Questions: []client.Question{{Query: proof.AtQuery(record.FamilyValidatorSet, crypto.ID{}, height)}}}
+	if height == 0 {
+		q.Questions = append(q.Questions, client.Question{Query: proof.ListQuery(record.FamilyRange(record.FamilyUntried))})
+	}
+	out, err := s.proven(0, q)
 	if err != nil {
 		return shown, nil, err
+	}
+	untried := make(map[crypto.ID]bool)
+	for _, result := range out.Results[1:] {
+		for _, row := range result.Rows {
+			untried[record.IDOf(row.Key)] = true
+		}
 	}
 	var set record.ValidatorSet
 	if rows := out.Results[0].Rows; len(rows) > 0 {
@@ -244,8 +255,13 @@ func (s *session) showValidators(height uint64) (shown shownValidators, lines []
 	}
 	shown = shownValidators{AsOf: out.AsOfHeight, Total: set.Total(), Validators: []shownValidator{}, Here: []hereValidator{}}
 	for _, v := range set.Validators {
-		shown.Validators = append(shown.Validators, shownValidator{v.Key, v.Organisation, v.Power})
-		lines = append(lines, fmt.Sprintf("%s  organisation %s  power %d of %d", v.Key, v.Organisation, v.Power, shown.Total))
+		line := fmt.Sprintf("%s  organisation %s  power %d of %d", v.Key, v.Organisation, v.Power, shown.Total)
+		unseen := untried[ledger.ValidatorID(v.Key)]
+		if unseen {
+			line += "  has not signed yet"
+		}
+		shown.Validators = append(shown.Validators, shownValidator{v.Key, v.Organisation, v.Power, unseen})
+		lines = append(lines, line)
 	}
 	if s.m == nil {
 		return shown, lines, nil

@@ -1,11 +1,14 @@
 package simtest
 
 import (
+	"crypto/sha256"
 	"fmt"
+	"slices"
 
 	"mtmledger/crypto"
 	"mtmledger/crypto/merkle"
 	"mtmledger/ledger"
+	"mtmledger/ledger/record"
 	"mtmledger/ledger/state"
 )
 
@@ -48,9 +51,11 @@ type Chain struct {
 	Blocks        []*Block // the genesis is Blocks[0]
 
 	Misbehaviour []state.Misbehaviour // of validators, for the next block
+	Absent       []crypto.PublicKey   // validators that sign no block
 
-	t      TB
-	verify func([]crypto.Item) []bool
+	t        TB
+	verify   func([]crypto.Item) []bool
+	replayed []state.Address // signers for the next block; nil: all who are not absent
 }
 
 // Block is a block as it was applied.
@@ -64,7 +69,8 @@ type Block struct {
 	Updates []state.ValidatorUpdate
 
 	Misbehaviour []state.Misbehaviour
-	AppHash      merkle.Hash // of the state after the block
+	Signers      []state.Address // of the block before
+	AppHash      merkle.Hash     // of the state after the block
 }
 
 // New returns a chain with its cast: the genesis at height 0, the devices enrolled in
@@ -165,6 +171,8 @@ func (c *Chain) Block(txs ...[]byte) *Block {
 	}
 	verdicts := c.verdicts(checks)
 	v := state.NewView(c.Store, c.Store.LogSize())
+	b.Signers = c.signers(b.Height - 1)
+	state.RecordSignatures(v, at, b.Signers)
 	for i, tx := range parsed {
 		if tx != nil {
 			b.Results[i] = state.Apply(v, at, tx, verdicts[i])
@@ -177,6 +185,24 @@ func (c *Chain) Block(txs ...[]byte) *Block {
 	c.commit(v, b)
 	c.Height, c.Time = b.Height, b.Time
 	return b
+}
+
+// signers are the validators of a height that sign.
+func (c *Chain) signers(height uint64) (list []state.Address) {
+	if c.replayed != nil {
+		return c.replayed
+	}
+	_, value, err := c.Store.Predecessor(record.ValidatorSetRow(0), record.ValidatorSetRow(height))
+	c.must(err)
+	set, err := record.ParseValidatorSet(value)
+	c.must(err)
+	for _, v := range set.Validators {
+		if !slices.Contains(c.Absent, v.Key) {
+			sum := sha256.Sum256(v.Key[:])
+			list = append(list, state.Address(sum[:20]))
+		}
+	}
+	return list
 }
 
 // verdicts verifies all signatures of a block at once.
@@ -235,7 +261,7 @@ func (c *Chain) Replay(t TB) *Chain {
 	again.AppState = c.AppState
 	again.genesis()
 	for _, b := range c.Blocks[1:] {
-		again.Misbehaviour = b.Misbehaviour
+		again.Misbehaviour, again.replayed = b.Misbehaviour, append([]state.Address{}, b.Signers...)
 		again.Time = b.Time - BlockTime
 		again.Block(b.Txs...)
 	}

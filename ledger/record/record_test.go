@@ -88,6 +88,7 @@ func TestKeys(t *testing.T) {
 		{FamilyOrganisationValidator, OrganisationValidatorRow(id(0xaa), id(0xbb)), "4a" + a + b},
 		{FamilyMisbehaviour, MisbehaviourRow(id(0xaa), h), "4c" + a + n + nzero},
 		{FamilyValidatorSet, ValidatorSetRow(h), "4d" + zero + n + nzero},
+		{FamilyUntried, UntriedRow(id(0xaa)), "4f" + a + zero},
 		{FamilyProposal, ProposalRow(id(0xaa)), "50" + a + zero},
 		{FamilyApproval, ApprovalRow(id(0xaa), id(0xbb)), "51" + a + b},
 	}

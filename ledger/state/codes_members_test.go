@@ -309,10 +309,70 @@ func TestRotateAmongFew(t *testing.T) {
 	expect(t, c, ledger.CodeOK, rotate(o.Validators[0].Key.Public(), "next"))
 	expect(t, c, ledger.CodeNotLive, rotate(simtest.Key("next").Public(), "third"), rotate(simtest.Key("third").Public(), "fourth"))
 	small := ledger.SetValidator{Organisation: o.ID, Key: simtest.Key("small").Public(), Power: 1}
+	for range 2 { // until the third key has signed
+		propose(t, c, ledger.CodeNotLive, small)
+	}
 	tx, _ := c.Propose(o, small)
 	expect(t, c, ledger.CodeNotLive, tx, rotate(simtest.Key("third").Public(), "fourth"))
 	if set := validators(t, c, c.Height+2); set.Find(simtest.Key("third").Public()).Power != 10 || set.Total() != 11 {
 		t.Errorf("%v", set)
+	}
+}
+
+// TestUntried: what votes of several blocks add counts in further votes only once it has
+// signed, so it never is a third of the power before.
+func TestUntried(t *testing.T) {
+	c := simtest.New(t, simtest.Config{Organisations: 1, Validators: 1})
+	o := c.Organisations[0]
+	set := func(want ledger.Code, name string, power uint64) {
+		t.Helper()
+		propose(t, c, want, ledger.SetValidator{Organisation: o.ID, Key: simtest.Key(name).Public(), Power: power})
+	}
+	untried := func(name string) bool {
+		value, err := c.Store.Get(record.UntriedRow(ledger.ValidatorID(simtest.Key(name).Public())))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return value != nil
+	}
+	a, b := simtest.Key("a").Public(), simtest.Key("b").Public()
+	c.Absent = []crypto.PublicKey{a, b}
+	set(ledger.CodeOK, "a", 4)      // of 14
+	set(ledger.CodeNotLive, "b", 1) // 10 of 15 that run are no more than two thirds
+	set(ledger.CodeNotLive, "a", 5) // nor does more power of one that is not seen
+	set(ledger.CodeOK, "a", 3)
+	set(ledger.CodeOK, "b", 1) // 10 of 14
+	if !untried("a") || !untried("b") {
+		t.Error("they have not signed")
+	}
+	c.Block()
+	c.Block()
+	c.Block()
+	set(ledger.CodeNotLive, "c", 1)
+	c.Absent = []crypto.PublicKey{b}
+	c.Block()
+	if untried("a") || !untried("b") {
+		t.Error("a has signed, b has not")
+	}
+	set(ledger.CodeOK, "c", 4) // 13 of 18 run
+	set(ledger.CodeOK, "b", 0) // 13 of 17
+	if untried("b") || !untried("c") {
+		t.Error("b is no validator, c has not signed")
+	}
+	// Who left and comes back is to be seen again, by its own signature of that time.
+	c.Absent = nil
+	c.Block()
+	c.Block()
+	set(ledger.CodeOK, "a", 0)
+	set(ledger.CodeOK, "a", 1) // it decides the block between with its old power still
+	for height := c.Height + 2; c.Height <= height; {
+		if !untried("a") {
+			t.Errorf("height %d: a is not seen yet", c.Height)
+		}
+		c.Block()
+	}
+	if untried("a") {
+		t.Error("a has signed again")
 	}
 }
 

@@ -67,7 +67,7 @@ func removeMember(c *change) ledger.Code {
 	if len(gone) == 0 {
 		return ledger.CodeOK
 	}
-	return c.setValidators(staysLive, gone...)
+	return c.setValidators(c.staysLive, gone...)
 }
 
 // setAdmins replaces the admin keys of the actor from the next block on.

@@ -28,7 +28,7 @@ var weights = map[ledger.Kind]int{
 	ledger.KindSuspend: 4, ledger.KindResume: 6, ledger.KindRetire: 1, ledger.KindCompromise: 5, ledger.KindRemoveBridge: 2,
 	ledger.KindTransferDevice: 12, ledger.KindDescribe: 3, ledger.KindTransferStream: 12, ledger.KindCloseStream: 1,
 	ledger.KindGrant: 20, ledger.KindRevoke: 5, ledger.KindDeliver: 14, ledger.KindEquivocation: 3,
-	ledger.KindApprove: 20, ledger.KindAdmit: 5, ledger.KindRemove: 2, ledger.KindValidator: 10, ledger.KindSetParameters: 8,
+	ledger.KindApprove: 20, ledger.KindAdmit: 5, ledger.KindRemove: 3, ledger.KindValidator: 10, ledger.KindSetParameters: 8,
 	ledger.KindSetAdmins: 4, ledger.KindRotateValidator: 4,
 	ledger.KindManifest: 5, ledger.KindEnrolListed: 10, ledger.KindCloseManifest: 2,
 }
@@ -99,6 +99,9 @@ func (m *model) kind(t *rapid.T) ledger.Kind {
 	kind := one(t, "kind", weighted)
 	if slices.Contains([]ledger.Kind{ledger.KindEnrolDevice, ledger.KindEnrolDevices, ledger.KindEnrolListed}, kind) && len(m.freeDevices()) == 0 && !odd(t, 6, "in vain") {
 		kind = ledger.KindDeliver
+	}
+	if slices.Contains([]ledger.Kind{ledger.KindEnrolListed, ledger.KindCloseManifest}, kind) && len(m.n.manifests) == 0 {
+		kind = ledger.KindManifest
 	}
 	if kind == ledger.KindGrant && odd(t, 12, "burst") {
 		m.burst = ledger.MaxGrants
@@ -260,6 +263,14 @@ func (m *model) ownerOf(principal crypto.ID) crypto.ID {
 // anActor is the likely one, or at times any.
 func (m *model) anActor(t *rapid.T, likely ...crypto.ID) crypto.ID {
 	return usually(t, "actor", likely, slices.Concat(m.cast.organisations[:4], m.cast.devices[:4]))
+}
+
+// drawAbsent draws the validators that don't sign the last block: mostly none.
+func (m *model) drawAbsent(t *rapid.T) (list []crypto.PublicKey) {
+	for odd(t, 6, "absent") {
+		list = append(list, castKeys[one(t, "who is", castValidators)].Public())
+	}
+	return list
 }
 
 // drawMisbehaviour draws evidence of CometBFT for a block.

@@ -106,6 +106,7 @@ func newModel(t *rapid.T, seen *coverage) *model {
 	for _, b := range c.Blocks[1:] {
 		before := len(m.n.log)
 		m.n.begin(b.Height, b.Time)
+		m.n.signs(nil)
 		for _, tx := range b.Txs {
 			m.n.transaction(tx)
 		}
@@ -149,6 +150,8 @@ func (m *model) block(t *rapid.T) {
 	m.c.Time += m.delay(t)
 	before := len(m.n.log)
 	m.n.begin(m.c.Height+1, m.c.Time+simtest.BlockTime)
+	m.c.Absent = m.drawAbsent(t)
+	m.n.signs(m.c.Absent)
 	var txs [][]byte
 	var codes []ledger.Code
 	var all [][]ledger.Code

@@ -289,19 +289,26 @@ func (n *naive) setPowers(excused bool, list ...record.Validator) ledger.Code {
 	if len(after) > 200 {
 		return ledger.CodeTooMany
 	}
-	if !excused && !live(n.setAt(n.height+1), after) {
+	if !excused && !n.live(n.setAt(n.height+1), after) {
 		return ledger.CodeNotLive
 	}
 	for _, v := range list {
+		old, _ := n.validator(v.Key)
+		switch id := ledger.ValidatorID(v.Key); {
+		case v.Power == 0:
+			delete(n.untried, id)
+		case old.Power == 0:
+			n.untried[id] = n.height + 2
+		}
 		n.setPower(n.height+2, v)
 	}
 	n.setChanged = append(n.setChanged, n.height+2)
 	return ledger.CodeOK
 }
 
-// live is the last rule of kind 21: of neither set may what is not in the other, too, be a
-// third or more.
-func live(before, after []record.Validator) bool {
+// live is the last rule of kind 21: of neither set may what is not in the other, too, or was
+// never seen to sign, be a third or more.
+func (n *naive) live(before, after []record.Validator) bool {
 	power := func(set []record.Validator) (sum uint64) {
 		for _, v := range set {
 			sum += v.Power
@@ -311,7 +318,7 @@ func live(before, after []record.Validator) bool {
 	stays := uint64(0)
 	for _, v := range before {
 		for _, w := range after {
-			if v.Key == w.Key {
+			if n.untried[ledger.ValidatorID(v.Key)] == 0 && v.Key == w.Key {
 				stays += min(v.Power, w.Power)
 			}
 		}
@@ -420,6 +427,16 @@ func (n *naive) setAdmins(a act, b ledger.SetAdmins) ledger.Code {
 	o.is.set(n.height+1, now)
 	o.admins.set(n.height+1, next)
 	return ledger.CodeOK
+}
+
+// signs is "Signatures of validators": all sign but those absent.
+func (n *naive) signs(absent []crypto.PublicKey) {
+	for _, v := range n.setAt(n.height - 1) {
+		id := ledger.ValidatorID(v.Key)
+		if n.untried[id] < n.height && !slices.Contains(absent, v.Key) {
+			delete(n.untried, id)
+		}
+	}
 }
 
 // misbehaves is "Misbehaviour".

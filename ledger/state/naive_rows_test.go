@@ -195,6 +195,9 @@ func useKey(in ledger.Input, index, place uint64) (k merkle.Key) {
 }
 
 func (n *naive) consortiumRows(all map[merkle.Key][]byte) {
+	for id, since := range n.untried {
+		all[record.UntriedRow(id)] = record.Since{Height: since}.Encode()
+	}
 	for _, c := range n.members {
 		list := slices.Clone(c.is)
 		slices.SortFunc(list, func(a, b crypto.ID) int { return bytes.Compare(a[:], b[:]) })

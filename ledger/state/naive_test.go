@@ -32,7 +32,8 @@ type naive struct {
 	evidence      map[naiveDeviceKey]record.Evidence
 	proposals     []*naiveProposal
 	validators    map[crypto.ID]*naiveValidator
-	setChanged    []uint64 // heights with another validator set
+	setChanged    []uint64             // heights with another validator set
+	untried       map[crypto.ID]uint64 // validators that never signed, by when they got power
 	misbehaviour  map[naiveOffence]record.Misbehaviour
 
 	log    [][]byte
@@ -181,6 +182,7 @@ func newNaive(chain string, genesis *ledger.Genesis, entry []byte, time int64, s
 		evidence:      make(map[naiveDeviceKey]record.Evidence),
 		validators:    make(map[crypto.ID]*naiveValidator),
 		misbehaviour:  make(map[naiveOffence]record.Misbehaviour),
+		untried:       make(map[crypto.ID]uint64),
 		done:          make(map[[32]byte]record.Operation),
 		blocks:        map[uint64]record.Block{0: {Count: 1, Time: time}},
 		log:           [][]byte{entry},

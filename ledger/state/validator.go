@@ -41,7 +41,7 @@ func setValidator(c *change) ledger.Code {
 	case old.Power == 0 && body.Power == 0:
 		return ledger.CodeUnknownValidator
 	}
-	return c.setValidators(staysLive, record.Validator{Organisation: body.Organisation, Key: body.Key, Power: body.Power})
+	return c.setValidators(c.staysLive, record.Validator{Organisation: body.Organisation, Key: body.Key, Power: body.Power})
 }
 
 // rotateValidator gives the power of a validator of the actor to a new key. A validator
@@ -67,20 +67,30 @@ func rotateValidator(c *change) ledger.Code {
 	}
 	next := record.Validator{Organisation: old.Organisation, Key: body.New, Power: old.Power}
 	old.Power = 0
-	live := staysLive
+	live := c.staysLive
 	if height := c.b.Height + validatorDelay; slices.Equal(c.v.validatorsAt(height-1).Validators, c.v.validatorsAt(height).Validators) {
 		live = func(_, _ record.ValidatorSet) bool { return true }
 	}
 	return c.setValidators(live, old, next)
 }
 
+// liveness tells whether a vote may turn the set before into the set after.
+type liveness func(before, after record.ValidatorSet) bool
+
 // setValidators changes the set that decides from block h+2 on, if the rule says that it
 // may become what it becomes.
-func (c *change) setValidators(live func(before, after record.ValidatorSet) bool, changed ...record.Validator) ledger.Code {
+func (c *change) setValidators(live liveness, changed ...record.Validator) ledger.Code {
 	height := c.b.Height + validatorDelay
 	before, set := c.v.validatorsAt(height-1), c.v.validatorsAt(height)
 	for _, v := range changed {
 		id := ledger.ValidatorID(v.Key)
+		untried := record.UntriedRow(id)
+		switch old := set.Find(v.Key); {
+		case v.Power == 0 && c.v.get(untried) != nil:
+			c.put(untried, nil)
+		case v.Power != 0 && old.Power == 0:
+			c.put(untried, record.Since{Height: height}.Encode())
+		}
 		set = set.With(v)
 		c.put(record.ValidatorRow(id, height), v.Encode())
 		if k := record.OrganisationValidatorRow(v.Organisation, id); c.v.get(k) == nil {
@@ -98,14 +108,16 @@ func (c *change) setValidators(live func(before, after record.ValidatorSet) bool
 }
 
 // staysLive tells whether a vote may turn the validator set of one block into that of the
-// next: what stays as it is, of each validator the lesser of its powers, is more than two
-// thirds of both. So those who stay decide without what is new, even if nobody runs it,
-// and what leaves is less than a third. One rule for sets of all sizes: a small one changes
-// in more steps.
-func staysLive(before, after record.ValidatorSet) bool {
+// next: what stays as it is, of each validator that has signed a block the lesser of its
+// powers, is more than two thirds of both. So those who stay decide without what is new,
+// even if nobody runs it, and what leaves is less than a third. One rule for sets of all
+// sizes: a small one changes in more steps.
+func (c *change) staysLive(before, after record.ValidatorSet) bool {
 	stays := uint64(0)
 	for _, v := range before.Validators {
-		stays += min(v.Power, after.Find(v.Key).Power)
+		if c.v.get(record.UntriedRow(ledger.ValidatorID(v.Key))) == nil {
+			stays += min(v.Power, after.Find(v.Key).Power)
+		}
 	}
 	return 3*stays > 2*max(before.Total(), after.Total())
 }
@@ -154,9 +166,42 @@ func (v *View) ValidatorUpdates(b Block) (list []ValidatorUpdate) {
 
 func less(a, b crypto.PublicKey) bool { return string(a[:]) < string(b[:]) }
 
+// Address is how CometBFT names a validator: SHA-256 of its consensus key, first 20 bytes.
+type Address [20]byte
+
+func addressOf(key crypto.PublicKey) Address {
+	sum := sha256.Sum256(key[:])
+	return Address(sum[:20])
+}
+
+// RecordSignatures notes which validators signed the block before b, as b shows: those
+// that had not before count in votes from now on. Call it once a block, before its
+// transactions.
+func RecordSignatures(v *View, b Block, signers []Address) {
+	lo, hi := record.FamilyRange(record.FamilyUntried)
+	_, some, err := v.Predecessor(lo, hi)
+	v.fail(err)
+	if some == nil {
+		return
+	}
+	last := b.Height - 1
+	for _, validator := range v.validatorsAt(last).Validators {
+		k := record.UntriedRow(ledger.ValidatorID(validator.Key))
+		value := v.get(k)
+		if value == nil || !slices.Contains(signers, addressOf(validator.Key)) {
+			continue
+		}
+		since, err := record.ParseSince(value)
+		v.fail(err)
+		if since.Height <= last {
+			v.put(k, nil)
+		}
+	}
+}
+
 // Misbehaviour is evidence of CometBFT against a validator.
 type Misbehaviour struct {
-	Address [20]byte // SHA-256 of the consensus key, first 20 bytes
+	Address Address
 	Offence record.Offence
 	Height  uint64 // at which it happened
 }
@@ -170,7 +215,7 @@ func RecordMisbehaviour(v *View, b Block, list []Misbehaviour) {
 			continue
 		}
 		for _, validator := range v.validatorsAt(m.Height).Validators {
-			if sum := sha256.Sum256(validator.Key[:]); [20]byte(sum[:20]) != m.Address {
+			if addressOf(validator.Key) != m.Address {
 				continue
 			}
 			k := record.MisbehaviourRow(ledger.ValidatorID(validator.Key), m.Height)
