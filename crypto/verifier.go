@@ -4,6 +4,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 )
 
 // minShare is the least number of signatures that is worth another worker, and
@@ -34,9 +35,10 @@ type VerifierConfig struct {
 // remembers those it accepted. Its verdicts are those of [Verify], whatever the
 // batch. Several goroutines may use it.
 type Verifier struct {
-	mu   sync.Mutex
-	free sync.Cond // signals idle
-	idle []*worker // who holds one may work
+	mu      sync.Mutex
+	idle    []*worker      // who holds one may work
+	queue   []chan *worker // callers who wait for one; then none is idle
+	waiting atomic.Int32   // how many they are
 
 	keys     *recent[PublicKey, *keyPoints]
 	accepted *recent[[32]byte, struct{}]
@@ -53,9 +55,10 @@ func NewVerifier(c VerifierConfig) *Verifier {
 		accepted: newRecent[[32]byte, struct{}](c.CacheSize),
 		caching:  c.CacheSize > 0,
 	}
-	v.free.L = &v.mu
 	for range c.Workers {
-		v.idle = append(v.idle, newWorker(v.keys))
+		w := newWorker(v.keys)
+		w.batch.giveWay = v.giveWay
+		v.idle = append(v.idle, w)
 	}
 	return v
 }
@@ -67,13 +70,11 @@ func (v *Verifier) Verify(items []Item) []bool {
 	if len(items) == 0 {
 		return verdicts
 	}
-	b := v.begin(len(items))
-	defer v.end(b)
 	batches := (len(items) + maxBatch - 1) / maxBatch
 	share := (len(items) + batches - 1) / batches
 	for from := 0; from < len(items); from += share {
 		to := min(from+share, len(items))
-		v.verify(b, items[from:to], verdicts[from:to])
+		v.verify(items[from:to], verdicts[from:to])
 	}
 	return verdicts
 }
@@ -82,15 +83,48 @@ func (v *Verifier) Verify(items []Item) []bool {
 func (v *Verifier) begin(items int) *batch {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	for len(v.idle) == 0 {
-		v.free.Wait()
-	}
-	b := v.idle[len(v.idle)-1].batch
-	rest := len(v.idle) - 1
+	b := v.await().batch
+	rest := len(v.idle)
 	helpers := max(0, min(rest, items/minShare-1))
-	b.workers = append(b.workers, v.idle[rest-helpers:rest]...)
+	b.take(v.idle[rest-helpers:])
 	v.idle = v.idle[:rest-helpers]
 	return b
+}
+
+// await returns a worker, in the order of the calls. It unlocks v while it waits.
+func (v *Verifier) await() *worker {
+	if n := len(v.idle); n > 0 {
+		w := v.idle[n-1]
+		v.idle = v.idle[:n-1]
+		return w
+	}
+	turn := make(chan *worker, 1)
+	v.queue = append(v.queue, turn)
+	v.waiting.Add(1)
+	v.mu.Unlock()
+	defer v.mu.Lock()
+	return <-turn
+}
+
+// handOver gives a worker to the caller who has waited longest, if one waits.
+func (v *Verifier) handOver(w *worker) bool {
+	if len(v.queue) == 0 {
+		return false
+	}
+	v.queue[0] <- w
+	v.queue = slices.Delete(v.queue, 0, 1)
+	v.waiting.Add(-1)
+	return true
+}
+
+// giveWay is handOver for a helper, which looks often.
+func (v *Verifier) giveWay(w *worker) bool {
+	if v.waiting.Load() == 0 {
+		return false
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.handOver(w)
 }
 
 // end gives the workers back; the same will lead next, whose memory is warm.
@@ -98,13 +132,24 @@ func (v *Verifier) end(b *batch) {
 	b.dismiss()
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.idle = append(v.idle, b.workers[1:]...)
-	v.idle = append(v.idle, b.lead())
-	b.workers = b.workers[:1]
-	v.free.Broadcast()
+	for i := range b.helpers {
+		if h := &b.helpers[i]; h.state.Load() != gone {
+			v.giveBack(h.worker)
+		}
+	}
+	v.giveBack(b.lead)
 }
 
-func (v *Verifier) verify(b *batch, items []Item, verdicts []bool) {
+func (v *Verifier) giveBack(w *worker) {
+	if !v.handOver(w) {
+		v.idle = append(v.idle, w)
+	}
+}
+
+// verify verifies one batch.
+func (v *Verifier) verify(items []Item, verdicts []bool) {
+	b := v.begin(len(items))
+	defer v.end(b)
 	defer b.release() // an idle worker keeps nothing of its last caller's
 	if !v.caching {
 		b.verify(items, verdicts)

@@ -308,9 +308,7 @@ func TestWorkersAgree(t *testing.T) {
 		for _, helpers := range []int{0, 1, 2, 6} {
 			cache := newRecent[PublicKey, *keyPoints](keyCacheSize)
 			b := newTestBatch(cache)
-			for range helpers {
-				b.workers = append(b.workers, newWorker(cache))
-			}
+			b.take(newWorkers(helpers, cache))
 			for range 2 { // with new keys and with cached ones
 				verdicts := make([]bool, n)
 				b.verify(items, verdicts)
@@ -330,6 +328,14 @@ func TestWorkersAgree(t *testing.T) {
 			t.Errorf("%d signatures: work %v", n, work)
 		}
 	}
+}
+
+func newWorkers(n int, cache *recent[PublicKey, *keyPoints]) []*worker {
+	workers := make([]*worker, n)
+	for i := range workers {
+		workers[i] = newWorker(cache)
+	}
+	return workers
 }
 
 // newTestBatch is a batch of one worker.
