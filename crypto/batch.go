@@ -169,7 +169,7 @@ func (b *batch) decodeKeys() {
 		return
 	}
 	b.work += len(b.fresh) * costKey
-	b.each(b.present(), len(b.fresh), 4, (*batch).decodeFresh)
+	b.each(worth(len(b.items), minShare), len(b.fresh), 4, (*batch).decodeFresh)
 	b.keyCache.with(func() {
 		for _, i := range b.fresh {
 			if b.keys[i] != nil {
@@ -189,7 +189,7 @@ func (b *batch) decodeFresh(_ *worker, from, to int) {
 // the rule says.
 func (b *batch) decode() {
 	b.work += len(b.sigs) * costDecode
-	b.each(b.worth(len(b.sigs), minShare), len(b.sigs), grain, (*batch).decodeSigs)
+	b.each(worth(len(b.sigs), minShare), len(b.sigs), decodeGrain, (*batch).decodeSigs)
 	n := 0
 	for i := range b.sigs {
 		if b.sigs[i].item == undecodable {
@@ -277,7 +277,7 @@ func (b *batch) holds(from, to int) bool {
 	b.from, b.to = from, to
 	n := to - from
 	b.sum.Reset(n + 2*min(n, len(b.keys)))
-	workers := b.worth(n, minShare)
+	workers := worth(n, minShare)
 	b.lead.beginSums(len(b.keys))
 	b.each(workers, n, grain, (*batch).multiply)
 	b.drawn = true
@@ -285,7 +285,7 @@ func (b *batch) holds(from, to int) bool {
 	b.sum.Truncate(n + 2*len(b.touched))
 	b.work += group.Cost(n + 2*len(b.touched))
 	b.each(workers, len(b.touched), keyGrain, (*batch).reduceKeys)
-	b.each(workers, b.sum.Split(workers), 1, (*batch).addUp)
+	b.each(workers, b.sum.Split(min(workers, b.present())), 1, (*batch).addUp)
 	return b.sum.IsSmall()
 }
 

@@ -2,69 +2,127 @@ package crypto
 
 import (
 	"fmt"
-	"math"
 	"runtime"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"testing"
 
 	"mtmledger/crypto/internal/group"
 )
 
+// waitIdle returns when so many workers are idle.
+func waitIdle(t *testing.T, p *pool, n int) {
+	t.Helper()
+	for range 10_000_000 {
+		p.mu.Lock()
+		idle := len(p.idle)
+		p.mu.Unlock()
+		if idle == n {
+			return
+		}
+		runtime.Gosched()
+	}
+	t.Fatalf("not all of %d workers become idle", n)
+}
+
 // A helper leaves in the middle of a step when another caller waits. The leader does not
-// go on before that caller has its verdicts, so if the helper stayed neither would.
+// take another range before that caller has its verdicts, so they are all the helper's.
 func TestHelperGivesWay(t *testing.T) {
 	v := NewVerifier(VerifierConfig{Workers: 2})
 	items := benchItems(64, 8)
 	second := make(chan []bool)
 	calls, served := 0, false
-	b := v.begin(1000)
-	b.each(2, 1000, 1, func(b *batch, w *worker, from, to int) {
+	lead := v.workers.get()
+	lead.batch.each(2, 1000, 1, func(b *batch, w *worker, from, to int) {
 		switch {
-		case w == b.lead && !served:
+		case w == lead && !served:
 			if got := <-second; slices.Contains(got, false) {
 				t.Errorf("the second caller's verdicts: %v", got)
 			}
 			served = true
-		case w != b.lead:
+		case w != lead:
 			calls++
 			go func() { second <- v.Verify(items) }()
-			for v.waiting.Load() == 0 {
+			for v.workers.waiting.Load() == 0 {
 				runtime.Gosched()
 			}
 		}
 	})
-	if calls != 1 || b.present() != 1 {
-		t.Errorf("the helper took %d ranges since a caller waits; %d workers are present", calls, b.present())
+	if calls != 1 {
+		t.Errorf("the helper took %d more ranges though a caller waited", calls-1)
 	}
-	v.end(b)
-	if len(v.idle) != 2 || v.idle[0] == v.idle[1] || v.waiting.Load() != 0 || len(v.queue) != 0 {
-		t.Errorf("idle: %v, waiting: %d", v.idle, v.waiting.Load())
+	v.workers.put(lead, true)
+	waitIdle(t, &v.workers, 2)
+	if idle := v.workers.idle; idle[0] == idle[1] || v.workers.waiting.Load() != 0 || len(v.workers.queue) != 0 {
+		t.Errorf("idle: %v, waiting: %d", idle, v.workers.waiting.Load())
 	}
 }
 
 // A helper that has sums of products keeps its worker until the leader has them.
 func TestHelperStaysWithItsSums(t *testing.T) {
-	cache := newRecent[PublicKey, *keyPoints](keyCacheSize)
-	b := newTestBatch(cache)
+	b := newTestBatch(newRecent[PublicKey, *keyPoints](keyCacheSize))
 	items := benchItems(64, 8)
 	b.verify(items, make([]bool, len(items)))
-	b.take(newWorkers(1, cache))
-	b.giveWay = func(*worker) bool { return true }
-	h := &b.helpers[0]
+	addHelpers(b, 1)
+	helper := b.pool.idle[0]
 	b.lead.beginSums(len(b.keys))
 	b.sum.Reset(len(b.sigs))
-	b.multiply(h.worker, 0, 16)
-	if b.leave(h) {
+	got := make(chan *worker)
+	helping, asked := make(chan struct{}), false
+	b.each(2, 64, 16, func(b *batch, w *worker, from, to int) {
+		if w == b.lead {
+			<-helping
+			return
+		}
+		b.multiply(w, from, to)
+		if !asked {
+			asked = true
+			go func() { got <- b.pool.get() }()
+			for b.pool.waiting.Load() == 0 {
+				runtime.Gosched()
+			}
+			close(helping)
+		}
+	})
+	for range 10 * patience {
+		runtime.Gosched()
+	}
+	if b.pool.waiting.Load() != 1 || b.present() != 2 {
 		t.Error("it left with sums")
 	}
 	b.gatherSums()
-	if !b.leave(h) || b.present() != 1 {
-		t.Error("it did not leave without")
+	if w := <-got; w != helper {
+		t.Error("the caller got another worker")
 	}
 	if !slices.Equal(b.touched, []int32{0, 1, 2, 3, 4, 5, 6, 7}) {
 		t.Errorf("sums of keys %v were gathered", b.touched)
+	}
+}
+
+// A helper that left a batch comes back when its worker is idle again.
+func TestHelperComesBack(t *testing.T) {
+	v := NewVerifier(VerifierConfig{Workers: 2})
+	lead := v.workers.get()
+	b := lead.batch
+	for range 3 {
+		other := v.workers.get()
+		for b.present() > 1 { // the helper that gave way is not quite gone
+			runtime.Gosched()
+		}
+		b.each(2, 10, 1, func(b *batch, w *worker, from, to int) {
+			if w != lead {
+				t.Error("a busy worker helped")
+			}
+		})
+		v.workers.put(other, true)
+		helped := make(chan struct{})
+		b.each(2, 2, 1, func(b *batch, w *worker, from, to int) {
+			if w == lead {
+				<-helped
+			} else {
+				close(helped)
+			}
+		})
 	}
 }
 
@@ -77,49 +135,63 @@ func TestLeavingChangesNothing(t *testing.T) {
 		damage(&bad[n/2], 0)
 		damage(&bad[n/3], 3)
 		for _, cases := range [][]sigCase{good, bad} {
-			want := leavingAfter(t, cases, math.MaxInt64)
-			for chances := range int64(40) {
-				if got := leavingAfter(t, cases, chances); got != want {
-					t.Errorf("%d signatures, leaving at chance %d: work %s, want %s", n, chances, got, want)
+			want := leavingAfter(t, cases, 1_000_000)
+			for looks := range 20 {
+				if got := leavingAfter(t, cases, 7*looks); got != want {
+					t.Errorf("%d signatures, leaving after %d looks: work %s, want %s", n, 7*looks, got, want)
 				}
 			}
 		}
 	}
 }
 
-// leavingAfter verifies with helpers that leave after so many chances to, and returns the
-// work that it took.
-func leavingAfter(t *testing.T, cases []sigCase, chances int64) string {
-	cache := newRecent[PublicKey, *keyPoints](keyCacheSize)
-	b := newTestBatch(cache)
-	helpers := newWorkers(3, cache)
-	var count atomic.Int64
-	b.giveWay = func(w *worker) bool {
-		if count.Add(1) <= chances {
-			return false
-		}
-		useOtherwise(w)
-		return true
-	}
+// leavingAfter verifies with helpers, of which one after the other leaves after so many
+// looks at how the batch goes, and returns the work that it took.
+func leavingAfter(t *testing.T, cases []sigCase, looks int) string {
+	b := newTestBatch(newRecent[PublicKey, *keyPoints](keyCacheSize))
+	addHelpers(b, 3)
 	items := make([]Item, len(cases))
 	for i := range cases {
 		items[i] = cases[i].item
 	}
 	work := ""
 	for range 2 { // with new keys and with cached ones
-		b.take(helpers)
-		count.Store(0)
+		stop, stopped := make(chan struct{}), make(chan struct{})
+		go func() {
+			defer close(stopped)
+			takeAway(b.pool, looks, stop)
+		}()
 		verdicts := make([]bool, len(items))
 		b.verify(items, verdicts)
-		b.dismiss()
+		close(stop)
+		<-stopped
 		for i := range cases {
 			if verdicts[i] != cases[i].want {
-				t.Errorf("%d signatures, leaving at chance %d: verdict %d is wrong", len(cases), chances, i)
+				t.Errorf("%d signatures, leaving after %d looks: verdict %d is wrong", len(cases), looks, i)
 			}
 		}
 		work += fmt.Sprint(b.work, " ", b.limit, " ", b.seed)
 	}
+	waitIdle(t, b.pool, 3)
 	return work
+}
+
+// takeAway is a caller who comes again and again, uses the memory of the worker that it
+// gets, and rests for so many looks.
+func takeAway(p *pool, looks int, stop <-chan struct{}) {
+	for {
+		for range looks {
+			runtime.Gosched()
+		}
+		select {
+		case <-stop:
+			return
+		default:
+		}
+		w := p.get()
+		useOtherwise(w)
+		p.put(w, false)
+	}
 }
 
 // useOtherwise leaves a worker's memory as another caller may.
@@ -138,22 +210,22 @@ func useOtherwise(w *worker) {
 func TestCallersTakeTurns(t *testing.T) {
 	v := NewVerifier(VerifierConfig{Workers: 1})
 	var order []int
-	b := v.begin(1)
+	w := v.workers.get()
 	var wg sync.WaitGroup
 	for i := range 4 {
 		wg.Go(func() {
-			b := v.begin(1)
+			w := v.workers.get()
 			order = append(order, i)
-			v.end(b)
+			v.workers.put(w, true)
 		})
-		for v.waiting.Load() != int32(i+1) {
+		for v.workers.waiting.Load() != int32(i+1) {
 			runtime.Gosched()
 		}
 	}
-	v.end(b)
-	b = v.begin(1) // after those who waited
+	v.workers.put(w, true)
+	w = v.workers.get() // after those who waited
 	order = append(order, 4)
-	v.end(b)
+	v.workers.put(w, true)
 	wg.Wait()
 	if !slices.Equal(order, []int{0, 1, 2, 3, 4}) {
 		t.Errorf("served in the order %v", order)
@@ -175,8 +247,6 @@ func TestManyCallers(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		if len(v.idle) != workers {
-			t.Errorf("%d of %d workers are idle afterwards", len(v.idle), workers)
-		}
+		waitIdle(t, &v.workers, workers)
 	}
 }

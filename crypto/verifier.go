@@ -3,8 +3,6 @@ package crypto
 import (
 	"runtime"
 	"slices"
-	"sync"
-	"sync/atomic"
 )
 
 // minShare is the least number of signatures that is worth another worker, and
@@ -35,10 +33,7 @@ type VerifierConfig struct {
 // remembers those it accepted. Its verdicts are those of [Verify], whatever the
 // batch. Several goroutines may use it.
 type Verifier struct {
-	mu      sync.Mutex
-	idle    []*worker      // who holds one may work
-	queue   []chan *worker // callers who wait for one; then none is idle
-	waiting atomic.Int32   // how many they are
+	workers pool // who holds one may work
 
 	keys     *recent[PublicKey, *keyPoints]
 	accepted *recent[[32]byte, struct{}]
@@ -56,9 +51,7 @@ func NewVerifier(c VerifierConfig) *Verifier {
 		caching:  c.CacheSize > 0,
 	}
 	for range c.Workers {
-		w := newWorker(v.keys)
-		w.batch.giveWay = v.giveWay
-		v.idle = append(v.idle, w)
+		v.workers.idle = append(v.workers.idle, newWorker(v.keys, &v.workers))
 	}
 	return v
 }
@@ -79,77 +72,11 @@ func (v *Verifier) Verify(items []Item) []bool {
 	return verdicts
 }
 
-// begin waits for a worker and takes others along that are idle and worth it.
-func (v *Verifier) begin(items int) *batch {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	b := v.await().batch
-	rest := len(v.idle)
-	helpers := max(0, min(rest, items/minShare-1))
-	b.take(v.idle[rest-helpers:])
-	v.idle = v.idle[:rest-helpers]
-	return b
-}
-
-// await returns a worker, in the order of the calls. It unlocks v while it waits.
-func (v *Verifier) await() *worker {
-	if n := len(v.idle); n > 0 {
-		w := v.idle[n-1]
-		v.idle = v.idle[:n-1]
-		return w
-	}
-	turn := make(chan *worker, 1)
-	v.queue = append(v.queue, turn)
-	v.waiting.Add(1)
-	v.mu.Unlock()
-	defer v.mu.Lock()
-	return <-turn
-}
-
-// handOver gives a worker to the caller who has waited longest, if one waits.
-func (v *Verifier) handOver(w *worker) bool {
-	if len(v.queue) == 0 {
-		return false
-	}
-	v.queue[0] <- w
-	v.queue = slices.Delete(v.queue, 0, 1)
-	v.waiting.Add(-1)
-	return true
-}
-
-// giveWay is handOver for a helper, which looks often.
-func (v *Verifier) giveWay(w *worker) bool {
-	if v.waiting.Load() == 0 {
-		return false
-	}
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	return v.handOver(w)
-}
-
-// end gives the workers back; the same will lead next, whose memory is warm.
-func (v *Verifier) end(b *batch) {
-	b.dismiss()
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	for i := range b.helpers {
-		if h := &b.helpers[i]; h.state.Load() != gone {
-			v.giveBack(h.worker)
-		}
-	}
-	v.giveBack(b.lead)
-}
-
-func (v *Verifier) giveBack(w *worker) {
-	if !v.handOver(w) {
-		v.idle = append(v.idle, w)
-	}
-}
-
 // verify verifies one batch.
 func (v *Verifier) verify(items []Item, verdicts []bool) {
-	b := v.begin(len(items))
-	defer v.end(b)
+	lead := v.workers.get()
+	defer v.workers.put(lead, true)
+	b := lead.batch
 	defer b.release() // an idle worker keeps nothing of its last caller's
 	if !v.caching {
 		b.verify(items, verdicts)
@@ -166,7 +93,7 @@ func (v *Verifier) verify(items []Item, verdicts []bool) {
 // nameAll names signatures in the cache of accepted ones, until its next call.
 func (b *batch) nameAll(items []Item) [][32]byte {
 	b.items, b.names = items, slices.Grow(b.names[:0], len(items))[:len(items)]
-	b.each(b.worth(len(items), minNames), len(items), grain, (*batch).nameSome)
+	b.each(worth(len(items), minNames), len(items), grain, (*batch).nameSome)
 	return b.names
 }
 
