@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"slices"
+	"sync"
 
 	"mtmledger/crypto/internal/group"
 )
@@ -43,6 +44,10 @@ type batch struct {
 	from, to int      // the signatures of the sum
 	touched  []int32  // the keys in it
 	sum      group.Sum
+	partial  struct {
+		sync.Mutex
+		workers []*worker // helpers that have sums of products
+	}
 
 	doubtful []int32 // signatures left to Verify
 	work     int     // done for this batch, in the unit of costSingle
@@ -164,7 +169,7 @@ func (b *batch) decodeKeys() {
 		return
 	}
 	b.work += len(b.fresh) * costKey
-	b.each(len(b.workers), len(b.fresh), 4, (*batch).decodeFresh)
+	b.each(worth(len(b.items), minShare), len(b.fresh), 4, (*batch).decodeFresh)
 	b.keyCache.with(func() {
 		for _, i := range b.fresh {
 			if b.keys[i] != nil {
@@ -184,7 +189,7 @@ func (b *batch) decodeFresh(_ *worker, from, to int) {
 // the rule says.
 func (b *batch) decode() {
 	b.work += len(b.sigs) * costDecode
-	b.each(b.worth(len(b.sigs), minShare), len(b.sigs), grain, (*batch).decodeSigs)
+	b.each(worth(len(b.sigs), minShare), len(b.sigs), decodeGrain, (*batch).decodeSigs)
 	n := 0
 	for i := range b.sigs {
 		if b.sigs[i].item == undecodable {
@@ -226,7 +231,7 @@ func (b *batch) randomise() {
 	if len(b.sigs) == 0 {
 		return
 	}
-	w := b.lead()
+	w := b.lead
 	w.sha256.Reset()
 	buf := &w.buf
 	n := copy(buf[:], batchDomain)
@@ -272,17 +277,15 @@ func (b *batch) holds(from, to int) bool {
 	b.from, b.to = from, to
 	n := to - from
 	b.sum.Reset(n + 2*min(n, len(b.keys)))
-	workers := b.worth(n, minShare)
-	for _, w := range b.workers[:workers] {
-		w.beginSums(len(b.keys))
-	}
+	workers := worth(n, minShare)
+	b.lead.beginSums(len(b.keys))
 	b.each(workers, n, grain, (*batch).multiply)
 	b.drawn = true
-	b.gatherSums(b.workers[:workers])
+	b.gatherSums()
 	b.sum.Truncate(n + 2*len(b.touched))
 	b.work += group.Cost(n + 2*len(b.touched))
 	b.each(workers, len(b.touched), keyGrain, (*batch).reduceKeys)
-	b.each(workers, b.sum.Split(workers), 1, (*batch).addUp)
+	b.each(workers, b.sum.Split(min(workers, b.present())), 1, (*batch).addUp)
 	return b.sum.IsSmall()
 }
 
@@ -290,6 +293,9 @@ func (b *batch) holds(from, to int) bool {
 func (b *batch) multiply(w *worker, from, to int) {
 	if !b.drawn {
 		b.drawRandomisers(from, to)
+	}
+	if w != b.lead && !w.owes.Load() {
+		b.beginPartial(w)
 	}
 	for i := from; i < to; i++ {
 		d := &b.sigs[b.from+i]
@@ -304,10 +310,19 @@ func (b *batch) multiply(w *worker, from, to int) {
 	}
 }
 
-// gatherSums adds the other workers' sums to those of the first.
-func (b *batch) gatherSums(workers []*worker) {
-	lead := workers[0]
-	for _, w := range workers[1:] {
+// beginPartial notes a helper whose sums have to be gathered. Until then it stays.
+func (b *batch) beginPartial(w *worker) {
+	w.beginSums(len(b.keys))
+	w.owes.Store(true)
+	b.partial.Lock()
+	defer b.partial.Unlock()
+	b.partial.workers = append(b.partial.workers, w)
+}
+
+// gatherSums adds the helpers' sums to those of the leader.
+func (b *batch) gatherSums() {
+	lead := b.lead
+	for _, w := range b.partial.workers {
 		lead.base.AddAll(&w.base)
 		for _, key := range w.touched {
 			sum := &lead.sums[key]
@@ -317,14 +332,17 @@ func (b *batch) gatherSums(workers []*worker) {
 			}
 			sum.AddAll(&w.sums[key].Accumulator)
 		}
+		w.owes.Store(false) // and may leave
 	}
+	clear(b.partial.workers)
+	b.partial.workers = b.partial.workers[:0]
 	b.touched = lead.touched
 	b.sum.SetBase(lead.base.ReduceNegative())
 }
 
 // reduceKeys sets the terms of part of the keys.
 func (b *batch) reduceKeys(_ *worker, from, to int) {
-	sums, first := b.lead().sums, b.to-b.from
+	sums, first := b.lead.sums, b.to-b.from
 	for i := from; i < to; i++ {
 		key := b.touched[i]
 		low, high := sums[key].Reduce()

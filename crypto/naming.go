@@ -47,7 +47,7 @@ func (b *batch) doubt(from, to int) {
 
 func (b *batch) verifyDoubtful() {
 	b.work += len(b.doubtful) * costSingle
-	b.each(len(b.workers), len(b.doubtful), 4, (*batch).verifySingly)
+	b.each(worth(len(b.items), minShare), len(b.doubtful), 4, (*batch).verifySingly)
 }
 
 func (b *batch) verifySingly(_ *worker, from, to int) {

@@ -5,23 +5,30 @@ import (
 	"crypto/sha512"
 	"hash"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 
 	"mtmledger/crypto/internal/group"
 )
 
-// grain is how many signatures a worker takes at once. It is even, because two
-// randomisers come from one hash.
-const grain = 16
+// grain is how many signatures a worker takes at once, and decodeGrain of those to
+// decode, which is more work: about 10 us, so that no worker waits long for another's
+// last range. grain is even, because two randomisers come from one hash.
+const (
+	grain       = 16
+	decodeGrain = 4
+)
 
 // keyGrain is how many keys' sums a worker reduces at once.
 const keyGrain = 32
 
-// patience is how often a worker looks for the next step, and gives way to others,
-// before it goes to sleep. It is enough for what the leader does alone between two
-// steps of a batch of a thousand signatures; waking takes about as long.
-const patience = 300
+// patience is how often a worker looks for what it waits for, and gives way to others,
+// before it goes to sleep: for some 40 us. That is what the leader does alone between two
+// steps, or from the end of a small batch to the decoding of its caller's next. Waking
+// takes 120 us if the other core sleeps, in a virtual machine; but where no core is free,
+// looking on takes time from the leader.
+const patience = 400
 
 // worker is the scratch memory of one goroutine, and the permission to work.
 type worker struct {
@@ -29,7 +36,7 @@ type worker struct {
 	base    group.Accumulator // sum of z_i s_i
 	sums    []keySum          // by key
 	touched []int32           // keys whose sums are used
-	awake   atomic.Bool       // a goroutine helps with it
+	owes    atomic.Bool       // sums that the leader of its team has not gathered
 	work    group.Work
 
 	sha512 hash.Hash
@@ -37,9 +44,9 @@ type worker struct {
 	buf    [96]byte // here, because what goes through hash.Hash would be allocated
 }
 
-func newWorker(cache *recent[PublicKey, *keyPoints]) *worker {
+func newWorker(cache *recent[PublicKey, *keyPoints], p *pool) *worker {
 	w := &worker{batch: newBatch(cache), sha512: sha512.New(), sha256: sha256.New()}
-	w.batch.workers = append(w.batch.workers, w)
+	w.batch.lead, w.batch.pool = w, p
 	return w
 }
 
@@ -54,13 +61,100 @@ func (w *worker) beginSums(keys int) {
 	}
 }
 
-// team is the workers of one batch. The first leads: it is the caller's goroutine. The
-// others help: each has a goroutine that takes part in one step after another, because
-// a goroutine that must be woken for a step comes when a small one is over.
+// pool is the workers that are idle, and the callers who wait for one.
+type pool struct {
+	mu      sync.Mutex
+	idle    []*worker      // who led last is last
+	queue   []chan *worker // callers who wait; then no worker is idle
+	waiting atomic.Int32   // how many they are
+}
+
+// get returns the worker that led last, whose memory is warm. If none is idle it waits
+// for one, in the order of the calls.
+func (p *pool) get() *worker {
+	p.mu.Lock()
+	if n := len(p.idle); n > 0 {
+		defer p.mu.Unlock()
+		w := p.idle[n-1]
+		p.idle = p.idle[:n-1]
+		return w
+	}
+	turn := make(chan *worker, 1)
+	p.queue = append(p.queue, turn)
+	p.waiting.Add(1)
+	p.mu.Unlock()
+	return <-turn
+}
+
+func (p *pool) hasIdle() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.idle) > 0
+}
+
+// spare returns a worker to help with, or nil if none is idle.
+func (p *pool) spare() *worker {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.idle) == 0 {
+		return nil
+	}
+	w := p.idle[0]
+	p.idle = slices.Delete(p.idle, 0, 1)
+	return w
+}
+
+// put gives back a worker that led or helped.
+func (p *pool) put(w *worker, led bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.handOver(w):
+	case led:
+		p.idle = append(p.idle, w)
+	default:
+		p.idle = slices.Insert(p.idle, 0, w)
+	}
+}
+
+// giveWay gives a worker back if a caller waits for it.
+func (p *pool) giveWay(w *worker) bool {
+	if p.waiting.Load() == 0 {
+		return false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.handOver(w)
+}
+
+// handOver gives a worker to the caller who has waited longest, if one waits.
+func (p *pool) handOver(w *worker) bool {
+	if len(p.queue) == 0 {
+		return false
+	}
+	p.queue[0] <- w
+	p.queue = slices.Delete(p.queue, 0, 1)
+	p.waiting.Add(-1)
+	return true
+}
+
+// team is the workers of one batch. One leads: it is the caller's goroutine. The others
+// help: each has a goroutine that takes part in one step after another, because a
+// goroutine that must be woken for a step comes when a small one is over.
+//
+// A helper leaves when another caller waits for a worker, or when nothing comes. It may
+// leave before any range of any step, because nothing in the batch counts on it: what it
+// would have taken is taken by others. Once it has left, its scratch memory is another's.
+// The one thing of a batch that lies there are the sums of multiply, so who has taken a
+// range of that stays until the leader has gathered them, which is soon.
+//
+// All ranges of a step are done when it ends, so a helper that still looks for the next
+// one touches nothing of the batch, also after its end.
 type team struct {
-	workers []*worker
-	now     atomic.Pointer[step] // what the helpers look at; nil: nothing more will come
-	helpers sync.WaitGroup       // their goroutines
+	lead    *worker
+	pool    *pool
+	helpers atomic.Int32         // how many they are
+	now     atomic.Pointer[step] // the last step, which the helpers look at
 }
 
 // step is work on [0, n) that workers share by taking ranges. The leader never waits for
@@ -68,78 +162,80 @@ type team struct {
 type step struct {
 	run     func(b *batch, w *worker, from, to int)
 	n, size int            // size of a range, at most
-	workers int            // how many may take part, the first of the team
 	next    atomic.Int64   // begin of the next range
 	left    atomic.Int64   // ranges that are not done
 	done    sync.WaitGroup // the same, to sleep on
 }
 
-func (t *team) lead() *worker { return t.workers[0] }
+// worth returns how many workers n signatures are worth, if each should have a share of
+// them.
+func worth(n, share int) int { return max(1, n/share) }
 
-// worth returns how many of the workers n signatures are worth, if each should have a
-// share of them.
-func (t *team) worth(n, share int) int { return max(1, min(len(t.workers), n/share)) }
+// present is how many workers the team has at this moment.
+func (t *team) present() int { return 1 + int(t.helpers.Load()) }
 
-// each calls run for ranges that make up [0, n), each of size at most, by so many
-// workers at the same time, and returns when all is done.
+// each calls run for ranges that make up [0, n), each of size at most, by so many workers
+// at the same time if they are idle, and returns when all is done.
 func (b *batch) each(workers, n, size int, run func(b *batch, w *worker, from, to int)) {
 	ranges := (n + size - 1) / size
 	workers = min(workers, ranges)
-	if workers <= 1 {
-		run(b, b.lead(), 0, n)
+	if workers <= 1 || b.present() == 1 && !b.pool.hasIdle() {
+		run(b, b.lead, 0, n)
 		return
 	}
-	s := &step{run: run, n: n, size: size, workers: workers}
+	s := &step{run: run, n: n, size: size}
 	s.left.Store(int64(ranges))
 	s.done.Add(ranges)
 	b.now.Store(s)
-	for i := 1; i < workers; i++ {
-		if b.workers[i].awake.CompareAndSwap(false, true) {
-			b.helpers.Add(1)
-			go b.help(i)
-		}
+	b.call(workers - 1)
+	for s.takeRange(b, b.lead) {
 	}
-	s.takeRanges(b, b.lead())
 	s.wait()
 }
 
-// help takes part in every step that worker i may, until none comes. If one comes just
-// then it goes without this helper.
-func (b *batch) help(i int) {
-	defer b.helpers.Done()
-	w := b.workers[i]
-	var last *step
-	for tries := 0; tries < patience; tries++ {
-		s := b.now.Load()
-		if s == nil {
-			break
-		}
-		if s == last || i >= s.workers {
-			runtime.Gosched()
-			continue
-		}
-		s.takeRanges(b, w)
-		last, tries = s, 0
-	}
-	w.awake.Store(false)
-}
-
-// dismiss returns when no goroutine uses the team's workers any more.
-func (t *team) dismiss() {
-	t.now.Store(nil)
-	t.helpers.Wait()
-}
-
-func (s *step) takeRanges(b *batch, w *worker) {
-	for {
-		to := int(s.next.Add(int64(s.size)))
-		if to-s.size >= s.n {
+// call sees to it that so many help, as far as workers are idle.
+func (b *batch) call(n int) {
+	for b.present() <= n {
+		w := b.pool.spare()
+		if w == nil {
 			return
 		}
-		s.run(b, w, to-s.size, min(to, s.n))
-		s.left.Add(-1)
-		s.done.Done()
+		b.helpers.Add(1)
+		go b.help(w)
 	}
+}
+
+// help takes part in steps until another caller waits for the worker or none comes. If
+// one comes just then it goes without this helper.
+func (b *batch) help(w *worker) {
+	defer b.helpers.Add(-1)
+	var last *step
+	for tries := 0; tries < patience || w.owes.Load(); tries++ {
+		if !w.owes.Load() && b.pool.giveWay(w) {
+			return
+		}
+		if s := b.now.Load(); s != last {
+			if s.takeRange(b, w) {
+				tries = 0
+				continue
+			}
+			last = s
+		}
+		runtime.Gosched()
+	}
+	b.pool.put(w, false)
+}
+
+// takeRange takes a range and runs it, or returns false if none is left.
+func (s *step) takeRange(b *batch, w *worker) bool {
+	to := int(s.next.Add(int64(s.size)))
+	if to-s.size >= s.n {
+		return false
+	}
+	s.run(b, w, to-s.size, min(to, s.n))
+	s.left.Add(-1)
+	s.done.Done()
+	return true
 }
 
 // wait returns when all ranges are done.

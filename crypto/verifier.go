@@ -3,7 +3,6 @@ package crypto
 import (
 	"runtime"
 	"slices"
-	"sync"
 )
 
 // minShare is the least number of signatures that is worth another worker, and
@@ -34,9 +33,7 @@ type VerifierConfig struct {
 // remembers those it accepted. Its verdicts are those of [Verify], whatever the
 // batch. Several goroutines may use it.
 type Verifier struct {
-	mu   sync.Mutex
-	free sync.Cond // signals idle
-	idle []*worker // who holds one may work
+	workers pool // who holds one may work
 
 	keys     *recent[PublicKey, *keyPoints]
 	accepted *recent[[32]byte, struct{}]
@@ -53,9 +50,8 @@ func NewVerifier(c VerifierConfig) *Verifier {
 		accepted: newRecent[[32]byte, struct{}](c.CacheSize),
 		caching:  c.CacheSize > 0,
 	}
-	v.free.L = &v.mu
 	for range c.Workers {
-		v.idle = append(v.idle, newWorker(v.keys))
+		v.workers.idle = append(v.workers.idle, newWorker(v.keys, &v.workers))
 	}
 	return v
 }
@@ -67,44 +63,20 @@ func (v *Verifier) Verify(items []Item) []bool {
 	if len(items) == 0 {
 		return verdicts
 	}
-	b := v.begin(len(items))
-	defer v.end(b)
 	batches := (len(items) + maxBatch - 1) / maxBatch
 	share := (len(items) + batches - 1) / batches
 	for from := 0; from < len(items); from += share {
 		to := min(from+share, len(items))
-		v.verify(b, items[from:to], verdicts[from:to])
+		v.verify(items[from:to], verdicts[from:to])
 	}
 	return verdicts
 }
 
-// begin waits for a worker and takes others along that are idle and worth it.
-func (v *Verifier) begin(items int) *batch {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	for len(v.idle) == 0 {
-		v.free.Wait()
-	}
-	b := v.idle[len(v.idle)-1].batch
-	rest := len(v.idle) - 1
-	helpers := max(0, min(rest, items/minShare-1))
-	b.workers = append(b.workers, v.idle[rest-helpers:rest]...)
-	v.idle = v.idle[:rest-helpers]
-	return b
-}
-
-// end gives the workers back; the same will lead next, whose memory is warm.
-func (v *Verifier) end(b *batch) {
-	b.dismiss()
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	v.idle = append(v.idle, b.workers[1:]...)
-	v.idle = append(v.idle, b.lead())
-	b.workers = b.workers[:1]
-	v.free.Broadcast()
-}
-
-func (v *Verifier) verify(b *batch, items []Item, verdicts []bool) {
+// verify verifies one batch.
+func (v *Verifier) verify(items []Item, verdicts []bool) {
+	lead := v.workers.get()
+	defer v.workers.put(lead, true)
+	b := lead.batch
 	defer b.release() // an idle worker keeps nothing of its last caller's
 	if !v.caching {
 		b.verify(items, verdicts)
@@ -121,7 +93,7 @@ func (v *Verifier) verify(b *batch, items []Item, verdicts []bool) {
 // nameAll names signatures in the cache of accepted ones, until its next call.
 func (b *batch) nameAll(items []Item) [][32]byte {
 	b.items, b.names = items, slices.Grow(b.names[:0], len(items))[:len(items)]
-	b.each(b.worth(len(items), minNames), len(items), grain, (*batch).nameSome)
+	b.each(worth(len(items), minNames), len(items), grain, (*batch).nameSome)
 	return b.names
 }
 

@@ -187,7 +187,7 @@ func TestVerifyOnce(t *testing.T) {
 		checkBatch(t, "again and again", v, cases)
 	}
 	names := make([][32]byte, len(cases))
-	b := newWorker(v.keys)
+	b := newWorker(v.keys, nil)
 	for i := range cases {
 		names[i] = b.name(&cases[i].item)
 	}
@@ -215,7 +215,8 @@ func TestVerifierLetsGo(t *testing.T) {
 	some := benchItems(300, 10)
 	for _, items := range [][]Item{some[:200], some[:200], some, some[:3]} {
 		v.Verify(items)
-		for i, w := range v.idle {
+		waitIdle(t, &v.workers, 2)
+		for i, w := range v.workers.idle {
 			if w.batch.items != nil || w.batch.verdicts != nil {
 				t.Errorf("after %d signatures, idle worker %d holds %d", len(items), i, len(w.batch.items))
 			}
@@ -225,7 +226,7 @@ func TestVerifierLetsGo(t *testing.T) {
 
 // Where a message ends and what follows can't be shifted.
 func TestVerifyOnceNames(t *testing.T) {
-	b := newWorker(nil)
+	b := newWorker(nil, nil)
 	it := benchItems(1, 1)[0]
 	seen := map[[32]byte]bool{b.name(&it): true}
 	for _, change := range []func(it *Item){
@@ -308,9 +309,7 @@ func TestWorkersAgree(t *testing.T) {
 		for _, helpers := range []int{0, 1, 2, 6} {
 			cache := newRecent[PublicKey, *keyPoints](keyCacheSize)
 			b := newTestBatch(cache)
-			for range helpers {
-				b.workers = append(b.workers, newWorker(cache))
-			}
+			addHelpers(b, helpers)
 			for range 2 { // with new keys and with cached ones
 				verdicts := make([]bool, n)
 				b.verify(items, verdicts)
@@ -332,8 +331,17 @@ func TestWorkersAgree(t *testing.T) {
 	}
 }
 
+// addHelpers lets idle workers help a test's batch.
+func addHelpers(b *batch, n int) {
+	for range n {
+		b.pool.idle = append(b.pool.idle, newWorker(b.keyCache, b.pool))
+	}
+}
+
 // newTestBatch is a batch of one worker.
-func newTestBatch(cache *recent[PublicKey, *keyPoints]) *batch { return newWorker(cache).batch }
+func newTestBatch(cache *recent[PublicKey, *keyPoints]) *batch {
+	return newWorker(cache, &pool{}).batch
+}
 
 // A key is prepared for batches once it has signed something right.
 func TestKeyIsCachedWhenItSigned(t *testing.T) {
