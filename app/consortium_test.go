@@ -1,6 +1,7 @@
 package app
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"testing"
@@ -261,4 +262,76 @@ func TestStale(t *testing.T) {
 	check("the quota is lowered", 1, 1)
 	c.block(l.Operation(now, ledger.RemoveBridge{Bridge: l.BridgeID}))
 	check("the bridge is removed", 2, 0)
+}
+
+// TestStaleOperations: so is an operation whose admin key was replaced, and everything of a
+// member that was voted out.
+func TestStaleOperations(t *testing.T) {
+	l := ledgertest.New(t)
+	c := newChain(t, l)
+	other := ledgertest.Key("other")
+	id := ledger.OrganisationID(other.Public())
+	proof, err := ledger.SignPossession(other, ledgertest.Chain, id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	after := int64(now)
+	sign := func(key crypto.PrivateKey, actor crypto.ID, body ledger.Body) []byte {
+		after++ // each is another operation
+		o, err := ledger.SignOperation(key, ledger.Operation{Chain: ledgertest.Chain, Actor: actor, NotAfter: after + 600, Body: body})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return o.Bytes()
+	}
+	own := ledger.OrganisationID(l.Admin.Public())
+	propose := func(body ledger.Body) []byte {
+		return sign(l.Admin, own, ledger.Propose{Expires: now + 600, Body: body})
+	}
+	accepted := func(txs ...[]byte) {
+		t.Helper()
+		for _, r := range c.block(txs...) {
+			if r.Code != ledger.CodeOK {
+				t.Fatal(r.Code)
+			}
+		}
+	}
+	waits := func(tx []byte) {
+		t.Helper()
+		if code := c.admit(tx, true); code != ledger.CodeOK {
+			t.Fatal(code)
+		}
+	}
+	stale := func(when string, want ...[]byte) {
+		t.Helper()
+		tip := c.st.Tip()
+		defer tip.Release()
+		list, err := c.app.stale(tip)
+		if err != nil || len(list) != len(want) {
+			t.Fatalf("%s: %d stale, want %d (%v)", when, len(list), len(want), err)
+		}
+		for i, e := range list {
+			if !bytes.Equal(e.raw, want[i]) {
+				t.Errorf("%s: another is stale", when)
+			}
+		}
+	}
+	accepted(propose(ledger.Admit{Name: "other", Keys: []crypto.PublicKey{other.Public()}, Threshold: 1, Possession: proof}))
+	mine, theirs := sign(l.Admin, own, ledger.Describe{Subject: own}), sign(other, id, ledger.Describe{Subject: id})
+	waits(mine)
+	waits(theirs)
+	stale("at first")
+	leave := propose(ledger.Remove{Organisation: id})
+	o, err := ledger.ParseOperation(leave)
+	if err != nil {
+		t.Fatal(err)
+	}
+	accepted(leave, sign(other, id, ledger.Approve{Proposal: ledger.MadeID(o.Digest())}))
+	stale("voted out", theirs)
+	next := ledgertest.Key("next admin")
+	accepted(sign(l.Admin, own, ledger.SetAdmins{Keys: []crypto.PublicKey{next.Public()}, Threshold: 1}))
+	stale("the key is replaced", mine, theirs)
+	if got := c.prepare(4 << 20); len(got) != 0 {
+		t.Errorf("%d proposed", len(got))
+	}
 }
