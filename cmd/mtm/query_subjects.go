@@ -61,7 +61,7 @@ var subjects = []subject{
 	{"members", "Who the members are and were", "--at 40", "", true, history(record.FamilyMembers), nil},
 	{"validators", "Validators with organisation and power, and their history", "", "", false, every(record.FamilyValidator), nil},
 	{"validator-set", "How large the set of validators is and what was spent of its bounds, with its history", "", "", true, history(record.FamilyValidatorSet), nil},
-	{"untried", "Validators that have not signed a block yet: votes about the set do not count on them", "", "", false, every(record.FamilyUntried), nil},
+	{"untried", "Validators that have not signed a block since they got more power, and the power that votes count on", "", "", false, every(record.FamilyUntried), nil},
 	{"org-validators", "The validators of an organisation, with their history", "--org 'Works A'", "org", true, children(record.FamilyOrganisationValidator, record.FamilyValidator, true), nil},
 	{"misbehaviour", "Validators that signed two things, with their organisation", "", "", false, every(record.FamilyMisbehaviour), nil},
 	{"parameters", "The parameters in force, and their history", "", "", true, history(record.FamilyParameters), nil},

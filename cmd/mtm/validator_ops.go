@@ -99,7 +99,8 @@ const powerSteps = `In one block
 less than a third of the voting power may go, and what is new must have less than
 half of what stays, so that the others decide without it: beside one validator of
 power 10 a second begins with 4 at most. More takes more votes (not_live), and each
-counts on what was added before only once that has signed a block (mtm validator status).`
+counts on power that was added before only once the validator has signed a block with it
+(mtm validator status).`
 
 func newValidatorJoin() *cobra.Command {
 	var (
@@ -198,7 +199,7 @@ type shownValidator struct {
 	Key          crypto.PublicKey `json:"key"`
 	Organisation crypto.ID        `json:"organisation"`
 	Power        uint64           `json:"power"`
-	Untried      bool             `json:"untried"` // has not signed a block yet
+	Untried      bool             `json:"untried"` // has not signed a block since it got this power
 }
 
 type hereValidator struct {
@@ -258,7 +259,7 @@ func (s *session) showValidators(height uint64) (shown shownValidators, lines []
 		line := fmt.Sprintf("%s  organisation %s  power %d of %d", v.Key, v.Organisation, v.Power, shown.Total)
 		unseen := untried[ledger.ValidatorID(v.Key)]
 		if unseen {
-			line += "  has not signed yet"
+			line += "  has not signed with it yet"
 		}
 		shown.Validators = append(shown.Validators, shownValidator{v.Key, v.Organisation, v.Power, unseen})
 		lines = append(lines, line)

@@ -80,7 +80,7 @@ var rowShapes = []rowShape{
 	{record.FamilyOrganisationValidator, "organisation", "validator", subID, anyValue(record.ParseSince)},
 	{record.FamilyMisbehaviour, "validator", "at_height", subNumber, anyValue(record.ParseMisbehaviour)},
 	{record.FamilyValidatorSet, "", "from_height", subNumber, anyValue(record.ParseValidatorSet)},
-	{record.FamilyUntried, "validator", "", subNone, anyValue(record.ParseSince)},
+	{record.FamilyUntried, "validator", "", subNone, anyValue(record.ParseUntried)},
 	{record.FamilyProposal, "proposal", "", subNone, anyValue(parseProposal)},
 	{record.FamilyApproval, "proposal", "organisation", subID, anyValue(record.ParseApprovals)},
 	{record.FamilyAccess, "grantee", "stream", subID, anyValue(record.ParseAccess)},

@@ -61,7 +61,7 @@ const (
 	FamilyMisbehaviour          Family = 0x4c // (validator, height) -> Misbehaviour
 	FamilyValidatorSet          Family = 0x4d // (0, height) -> ValidatorSet
 	FamilyUseLengths            Family = 0x4e // (input stream, 0) -> UseLengths
-	FamilyUntried               Family = 0x4f // (validator, 0) -> Since
+	FamilyUntried               Family = 0x4f // (validator, 0) -> Untried
 	FamilyProposal              Family = 0x50 // (proposal, 0) -> Proposal
 	FamilyApproval              Family = 0x51 // (proposal, organisation) -> Approvals
 )

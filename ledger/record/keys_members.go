@@ -33,7 +33,8 @@ func ValidatorSetRow(height uint64) merkle.Key {
 	return withNumber(FamilyValidatorSet, crypto.ID{}, height)
 }
 
-// UntriedRow is the key of the row of a validator that has not signed a block yet.
+// UntriedRow is the key of the row of a validator that has not signed a block yet since
+// it got more power.
 func UntriedRow(validator crypto.ID) merkle.Key { return prefix(FamilyUntried, validator) }
 
 // ProposalRow is the key of a proposal.

@@ -149,7 +149,7 @@ var codecs = map[string]codec{
 	"evidence": again(ParseEvidence), "members": again(ParseMembers), "admins": again(ParseAdmins), "validator": again(ParseValidator),
 	"misbehaviour": again(ParseMisbehaviour), "validator_set": again(ParseValidatorSet),
 	"proposal": again(ParseProposal), "approval": again(ParseApprovals),
-	"manifest": again(ParseManifest), "listed": again(ParseListed),
+	"manifest": again(ParseManifest), "listed": again(ParseListed), "untried": again(ParseUntried),
 	"owner": again(ParseOwner), "device_stream": again(ParseDeviceStream), "gap": again(ParseGap), "parts": again(ParseParts),
 }
 
@@ -169,7 +169,7 @@ var values = map[string][]byte{
 	"misbehaviour":  Misbehaviour{id(1), OffenceLightAttack, 3}.Encode(),
 	"validator_set": ValidatorSet{[]Validator{{id(1), crypto.PublicKey{2}, 3}, {id(1), crypto.PublicKey{3}, 1}}}.Encode(),
 	"proposal":      Proposal{id(1), 2, ProposalApplied, 3, []byte{4}}.Encode(), "approval": Approvals{[]Approval{{crypto.KeyID{1}, 2}}}.Encode(),
-	"manifest": Manifest{id(1), [32]byte{2}, 3, 4, 5, 6}.Encode(), "listed": Listed{id(1), 2}.Encode(),
+	"manifest": Manifest{id(1), [32]byte{2}, 3, 4, 5, 6}.Encode(), "listed": Listed{id(1), 2}.Encode(), "untried": Untried{1, 2}.Encode(),
 	"owner": Owner{id(1), 5}.Encode(), "device_stream": DeviceStream{"temperature"}.Encode(), "gap": Gap{7}.Encode(),
 }
 
@@ -206,6 +206,7 @@ func TestValueRanges(t *testing.T) {
 		"parts of one":     parts(Parts{{1, id(1)}, {5, id(1)}}),
 		"parts above 2^63": parts(Parts{{1, id(1)}, {most + 1, id(2)}}),
 		"parts too many":   parts(manyParts(ledger.MaxParts + 1)),
+		"untried power":    func() error { _, err := ParseUntried(Untried{1, ledger.MaxPower + 1}.Encode()); return err },
 		"manifest of none": func() error { _, err := ParseManifest(Manifest{}.Encode()); return err },
 		"gap 2^63":         func() error { _, err := ParseGap(Gap{most + 1}.Encode()); return err },
 		"block of none":    func() error { _, err := ParseBlock(Block{1, 0, 3}.Encode()); return err },

@@ -58,7 +58,7 @@ func valueOf(f Family) string {
 	case FamilyOrganisationBridge, FamilyOrganisationDevice, FamilyOrganisationStream:
 		return "spans"
 	case FamilyStreamGrant, FamilyGranteeGrant, FamilyStreamDelivery, FamilyConsumerDelivery, FamilyOrganisationValidator,
-		FamilyOrganisationManifest, FamilyUntried:
+		FamilyOrganisationManifest:
 		return "since"
 	}
 	return f.String()

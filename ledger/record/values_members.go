@@ -53,6 +53,12 @@ type Validator struct {
 // ValidatorSet is all validators with a power above 0, by ascending key.
 type ValidatorSet struct{ Validators []Validator }
 
+// Untried says that no block has shown a signature of a validator since it got more power.
+type Untried struct {
+	Since uint64 // height from which on it has that power
+	Power uint64 // what it had when it last signed; 0: it never did
+}
+
 // Total is the power of all.
 func (v ValidatorSet) Total() (sum uint64) {
 	for i := range v.Validators {
@@ -150,6 +156,9 @@ func (v Admins) Encode() []byte {
 }
 
 // Encode returns the row's value.
+func (v Untried) Encode() []byte { return appendUints(head(3), v.Since, v.Power) }
+
+// Encode returns the row's value.
 func (v Validator) Encode() []byte { return v.append(head(4)) }
 
 func (v Validator) append(b []byte) []byte {
@@ -224,6 +233,16 @@ func ParseValidator(b []byte) (v Validator, err error) {
 	r := open(b, 4)
 	v = readValidator(r)
 	return v, done(r, FamilyValidator)
+}
+
+// ParseUntried decodes the value of an untried row.
+func ParseUntried(b []byte) (v Untried, err error) {
+	r := open(b, 3)
+	v.Since = number(r)
+	if v.Power = number(r); r.Err() == nil && v.Power > ledger.MaxPower {
+		r.Fail(dcbor.ErrRange)
+	}
+	return v, done(r, FamilyUntried)
 }
 
 func readValidator(r *dcbor.Reader) (v Validator) {

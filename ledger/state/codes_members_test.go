@@ -2,6 +2,7 @@ package state_test
 
 import (
 	"crypto/sha256"
+	"fmt"
 	"testing"
 
 	"mtmledger/crypto"
@@ -374,6 +375,70 @@ func TestUntried(t *testing.T) {
 	if untried("a") {
 		t.Error("a has signed again")
 	}
+}
+
+// TestUntriedInOneBlock: what one block takes from a validator and gives it again counts as
+// new, and so does what a rotation took.
+func TestUntriedInOneBlock(t *testing.T) {
+	for _, rotated := range []bool{false, true} {
+		c := simtest.New(t, simtest.Config{Organisations: 1, Validators: 1})
+		o, silent, next := c.Organisations[0], simtest.Key("silent"), simtest.Key("next")
+		c.Absent = []crypto.PublicKey{silent.Public(), next.Public()}
+		give := func(power uint64) []byte {
+			tx, _ := c.Propose(o, ledger.SetValidator{Organisation: o.ID, Key: silent.Public(), Power: power})
+			return tx
+		}
+		expect(t, c, ledger.CodeOK, give(4))
+		c.Block()
+		c.Block()
+		first := give(0)
+		if rotated {
+			first = c.Operation(o.Key, o.ID, ledger.RotateValidator{Old: silent.Public(), New: next.Public(), Possession: c.Possession(next, o.ID)})
+		}
+		if b := expect(t, c, ledger.CodeNotLive, first, give(6)); b.Results[0].Code != ledger.CodeOK {
+			t.Errorf("%v", b.Results[0].Code)
+		}
+	}
+}
+
+// TestRaised: of more power, votes count on what the validator has signed with; each raise
+// wants a signature of its own.
+func TestRaised(t *testing.T) {
+	c := simtest.New(t, simtest.Config{Organisations: 1, Validators: 1})
+	o, a := c.Organisations[0], simtest.Key("a").Public()
+	set := func(want ledger.Code, power uint64) {
+		t.Helper()
+		propose(t, c, want, ledger.SetValidator{Organisation: o.ID, Key: a, Power: power})
+	}
+	wait := func() { c.Block(); c.Block(); c.Block() }
+	set(ledger.CodeOK, 1)
+	wait()
+	c.Absent = []crypto.PublicKey{a} // it has signed with 1, and stops
+	set(ledger.CodeOK, 6)            // 11 of 16
+	wait()
+	set(ledger.CodeNotLive, 7) // 11 of 17
+	set(ledger.CodeOK, 5)
+	set(ledger.CodeOK, 6) // the row stays the same
+	c.Absent = nil
+	wait()
+	set(ledger.CodeOK, 13) // 16 of 23
+}
+
+// TestRotateInTurn: of four equal validators one may have a new key that was not seen to
+// sign; another's turn comes when it was.
+func TestRotateInTurn(t *testing.T) {
+	c := consortium(t, simtest.Config{})
+	rotate := func(n int) []byte {
+		o, next := c.Organisations[n], simtest.Key(fmt.Sprint("next ", n))
+		return c.Operation(o.Key, o.ID, ledger.RotateValidator{Old: o.Validators[0].Key.Public(), New: next.Public(), Possession: c.Possession(next, o.ID)})
+	}
+	c.Absent = []crypto.PublicKey{simtest.Key("next 0").Public()}
+	expect(t, c, ledger.CodeOK, rotate(0))
+	for range 4 {
+		expect(t, c, ledger.CodeNotLive, rotate(1))
+	}
+	c.Absent = nil
+	expect(t, c, ledger.CodeOK, rotate(1))
 }
 
 // TestUnbound: validators that the genesis does not name can't be changed.

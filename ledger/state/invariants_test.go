@@ -65,6 +65,13 @@ func TestInvariants(t *testing.T) {
 			d.put(record.OrganisationRow(d.c.Organisations[0].ID, d.c.Height+1), record.Organisation{Name: "x", Threshold: 2}.Encode())
 		}},
 		{"the consortium acts", func(d *damaged) { d.put(record.ValidatorSetRow(d.c.Height+2), record.ValidatorSet{}.Encode()) }},
+		{"the set runs", func(d *damaged) {
+			set := record.ValidatorSet{}.With(record.Validator{Organisation: d.c.Organisations[0].ID, Key: simtest.Key("silent").Public(), Power: 10})
+			for _, o := range d.c.Organisations {
+				set = set.With(record.Validator{Organisation: o.ID, Key: o.Validators[0].Key.Public(), Power: 10})
+			}
+			d.put(record.ValidatorSetRow(d.c.Height+2), set.Encode())
+		}},
 		{"grants are given by owners", func(d *damaged) {
 			d.put(record.GrantRow(crypto.ID{1}), record.Grant{Stream: d.stream, Grantor: d.c.Organisations[1].ID, Grantee: d.device, Rights: 1, First: 1, Granted: d.c.Height}.Encode())
 		}},

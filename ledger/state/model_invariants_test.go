@@ -2,6 +2,7 @@ package state_test
 
 import (
 	"crypto/ed25519"
+	"crypto/sha256"
 	"slices"
 
 	"mtmledger/crypto"
@@ -9,6 +10,7 @@ import (
 	"mtmledger/internal/simtest"
 	"mtmledger/ledger"
 	"mtmledger/ledger/record"
+	"mtmledger/ledger/state"
 )
 
 // invariants are what must be true whatever the rules say in detail. They look at the
@@ -19,10 +21,13 @@ type invariants struct {
 
 	numbers    map[crypto.ID]map[uint64]uint64 // of streams: which entry has a number
 	operations map[[32]byte]uint64             // entries, by digest
+
+	signed  map[crypto.PublicKey]uint64 // validators, by the greatest power that they signed a block with
+	excused bool                        // one with a third of the power has replaced its key
 }
 
 func newInvariants(c *simtest.Chain) *invariants {
-	return &invariants{c: c, entries: 1, numbers: make(map[crypto.ID]map[uint64]uint64), operations: make(map[[32]byte]uint64)}
+	return &invariants{c: c, entries: 1, numbers: make(map[crypto.ID]map[uint64]uint64), operations: make(map[[32]byte]uint64), signed: make(map[crypto.PublicKey]uint64)}
 }
 
 // rows are the rows of the records, and the keys of each family in their order.
@@ -80,6 +85,7 @@ func (v *invariants) check(t simtest.TB, b *simtest.Block) {
 	v.grantsOfOwners(t, all)
 	v.accessComplete(t, all)
 	v.listedOnce(t, all)
+	v.runs(t, all, b)
 }
 
 // oneOwner: at every height a device, stream or bridge is in the list of one organisation,
@@ -340,6 +346,39 @@ func (v *invariants) consortiumActs(t simtest.TB, all rows) {
 		if !slices.Contains(members.Organisations, validator.Organisation) {
 			t.Fatalf("the consortium acts: validator %v belongs to no member", validator.Key)
 		}
+	}
+}
+
+// runs: whatever was voted, more than two thirds of the power are with validators that have
+// signed blocks with it, but where one with a third of it replaced its own key.
+func (v *invariants) runs(t simtest.TB, all rows, b *simtest.Block) {
+	sets := family(t, all, record.FamilyValidatorSet, record.ParseValidatorSet)
+	if b.Height == 1 {
+		for _, validator := range sets[0].row.Validators {
+			v.signed[validator.Key] = validator.Power
+		}
+	}
+	last, _ := inForce(sets, crypto.ID{}, b.Height-1)
+	for _, validator := range last.Validators {
+		sum := sha256.Sum256(validator.Key[:])
+		if slices.Contains(b.Signers, state.Address(sum[:20])) {
+			v.signed[validator.Key] = max(v.signed[validator.Key], validator.Power)
+		}
+	}
+	before, _ := inForce(sets, crypto.ID{}, b.Height+1)
+	after, _ := inForce(sets, crypto.ID{}, b.Height+2)
+	for _, validator := range before.Validators {
+		if after.Find(validator.Key).Power == 0 {
+			v.excused = v.excused || 3*validator.Power >= before.Total()
+			delete(v.signed, validator.Key)
+		}
+	}
+	known := uint64(0)
+	for _, validator := range after.Validators {
+		known += min(validator.Power, v.signed[validator.Key])
+	}
+	if !v.excused && len(after.Validators) > 0 && 3*known <= 2*after.Total() {
+		t.Fatalf("the set runs: at height %d %d of %d have signed, %v", b.Height+2, known, after.Total(), after)
 	}
 }
 

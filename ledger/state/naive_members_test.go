@@ -3,6 +3,7 @@ package state_test
 import (
 	"bytes"
 	"crypto/sha256"
+	"maps"
 	"slices"
 
 	"mtmledger/crypto"
@@ -289,17 +290,25 @@ func (n *naive) setPowers(excused bool, list ...record.Validator) ledger.Code {
 	if len(after) > 200 {
 		return ledger.CodeTooMany
 	}
-	if !excused && !n.live(n.setAt(n.height+1), after) {
-		return ledger.CodeNotLive
-	}
+	untried := maps.Clone(n.untried)
 	for _, v := range list {
 		old, _ := n.validator(v.Key)
-		switch id := ledger.ValidatorID(v.Key); {
-		case v.Power == 0:
-			delete(n.untried, id)
-		case old.Power == 0:
-			n.untried[id] = n.height + 2
+		id := ledger.ValidatorID(v.Key)
+		if v.Power == 0 {
+			delete(untried, id)
+		} else if v.Power > old.Power {
+			u, known := n.untried[id]
+			if !known {
+				u.Power = old.Power
+			}
+			untried[id] = record.Untried{Since: n.height + 2, Power: u.Power}
 		}
+	}
+	if !excused && !live(n.setAt(n.height+1), after, untried) {
+		return ledger.CodeNotLive
+	}
+	n.untried = untried
+	for _, v := range list {
 		n.setPower(n.height+2, v)
 	}
 	n.setChanged = append(n.setChanged, n.height+2)
@@ -307,8 +316,8 @@ func (n *naive) setPowers(excused bool, list ...record.Validator) ledger.Code {
 }
 
 // live is the last rule of kind 21: of neither set may what is not in the other, too, or was
-// never seen to sign, be a third or more.
-func (n *naive) live(before, after []record.Validator) bool {
+// is more power than it was seen to sign with, be a third or more.
+func live(before, after []record.Validator, untried map[crypto.ID]record.Untried) bool {
 	power := func(set []record.Validator) (sum uint64) {
 		for _, v := range set {
 			sum += v.Power
@@ -318,7 +327,12 @@ func (n *naive) live(before, after []record.Validator) bool {
 	stays := uint64(0)
 	for _, v := range before {
 		for _, w := range after {
-			if n.untried[ledger.ValidatorID(v.Key)] == 0 && v.Key == w.Key {
+			if v.Key != w.Key {
+				continue
+			}
+			if u, some := untried[ledger.ValidatorID(v.Key)]; some {
+				stays += min(v.Power, w.Power, u.Power)
+			} else {
 				stays += min(v.Power, w.Power)
 			}
 		}
@@ -368,8 +382,12 @@ func (n *naive) rotateValidator(a act, b ledger.RotateValidator) ledger.Code {
 	}
 	gone := old
 	gone.Power = 0
-	alone := slices.Equal(n.setAt(n.height+1), n.setAt(n.height+2))
-	return n.setPowers(alone, gone, record.Validator{Organisation: a.actor, Key: b.New, Power: old.Power})
+	before, total := n.setAt(n.height+1), uint64(0)
+	for _, v := range before {
+		total += v.Power
+	}
+	excused := 3*old.Power >= total && slices.Equal(before, n.setAt(n.height+2))
+	return n.setPowers(excused, gone, record.Validator{Organisation: a.actor, Key: b.New, Power: old.Power})
 }
 
 func (n *naive) setParameters(b ledger.SetParameters) ledger.Code {
@@ -433,7 +451,7 @@ func (n *naive) setAdmins(a act, b ledger.SetAdmins) ledger.Code {
 func (n *naive) signs(absent []crypto.PublicKey) {
 	for _, v := range n.setAt(n.height - 1) {
 		id := ledger.ValidatorID(v.Key)
-		if n.untried[id] < n.height && !slices.Contains(absent, v.Key) {
+		if n.untried[id].Since < n.height && !slices.Contains(absent, v.Key) {
 			delete(n.untried, id)
 		}
 	}

@@ -195,8 +195,8 @@ func useKey(in ledger.Input, index, place uint64) (k merkle.Key) {
 }
 
 func (n *naive) consortiumRows(all map[merkle.Key][]byte) {
-	for id, since := range n.untried {
-		all[record.UntriedRow(id)] = record.Since{Height: since}.Encode()
+	for id, u := range n.untried {
+		all[record.UntriedRow(id)] = u.Encode()
 	}
 	for _, c := range n.members {
 		list := slices.Clone(c.is)

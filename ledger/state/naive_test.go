@@ -32,8 +32,8 @@ type naive struct {
 	evidence      map[naiveDeviceKey]record.Evidence
 	proposals     []*naiveProposal
 	validators    map[crypto.ID]*naiveValidator
-	setChanged    []uint64             // heights with another validator set
-	untried       map[crypto.ID]uint64 // validators that never signed, by when they got power
+	setChanged    []uint64                     // heights with another validator set
+	untried       map[crypto.ID]record.Untried // validators that got power and did not sign since
 	misbehaviour  map[naiveOffence]record.Misbehaviour
 
 	log    [][]byte
@@ -182,7 +182,7 @@ func newNaive(chain string, genesis *ledger.Genesis, entry []byte, time int64, s
 		evidence:      make(map[naiveDeviceKey]record.Evidence),
 		validators:    make(map[crypto.ID]*naiveValidator),
 		misbehaviour:  make(map[naiveOffence]record.Misbehaviour),
-		untried:       make(map[crypto.ID]uint64),
+		untried:       make(map[crypto.ID]record.Untried),
 		done:          make(map[[32]byte]record.Operation),
 		blocks:        map[uint64]record.Block{0: {Count: 1, Time: time}},
 		log:           [][]byte{entry},

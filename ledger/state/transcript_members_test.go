@@ -25,8 +25,8 @@ func (r *transcript) memberRow(c merkle.Change, name string) (text string, ok bo
 		v, err := record.ParseValidator(c.Value)
 		return r.line(err, "validator %s at %d: %s, power %d", r.validator(v.Key), n, r.name(v.Organisation), v.Power), true
 	case record.FamilyUntried:
-		v, err := record.ParseSince(c.Value)
-		return r.line(err, "untried %s: since %d", name, v.Height), true
+		v, err := record.ParseUntried(c.Value)
+		return r.line(err, "untried %s: since %d, signed with %d", name, v.Since, v.Power), true
 	case record.FamilyOrganisationValidator:
 		v, err := record.ParseSince(c.Value)
 		return r.line(err, "%v %s: since %d", family, name, v.Height), true

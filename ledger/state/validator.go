@@ -44,9 +44,9 @@ func setValidator(c *change) ledger.Code {
 	return c.setValidators(c.staysLive, record.Validator{Organisation: body.Organisation, Key: body.Key, Power: body.Power})
 }
 
-// rotateValidator gives the power of a validator of the actor to a new key. A validator
-// with a third of the power or more, as the only one has, can do so too where nothing else
-// changes the set: its owner could halt the chain anyway, and proves to have the new key.
+// rotateValidator gives the power of a validator of the actor to a new key. One with a third
+// of the power or more, as the only one has, can do so too, where nothing else changes the
+// set: its owner could halt the chain anyway, and proves to have the new key.
 func rotateValidator(c *change) ledger.Code {
 	body, ok := c.op.Body.(ledger.RotateValidator)
 	if !ok {
@@ -68,28 +68,41 @@ func rotateValidator(c *change) ledger.Code {
 	next := record.Validator{Organisation: old.Organisation, Key: body.New, Power: old.Power}
 	old.Power = 0
 	live := c.staysLive
-	if height := c.b.Height + validatorDelay; slices.Equal(c.v.validatorsAt(height-1).Validators, c.v.validatorsAt(height).Validators) {
-		live = func(_, _ record.ValidatorSet) bool { return true }
+	height := c.b.Height + validatorDelay
+	before := c.v.validatorsAt(height - 1)
+	if 3*next.Power >= before.Total() && slices.Equal(before.Validators, c.v.validatorsAt(height).Validators) {
+		live = func(_, _ record.ValidatorSet, _ untried) bool { return true }
 	}
 	return c.setValidators(live, old, next)
 }
 
-// liveness tells whether a vote may turn the set before into the set after.
-type liveness func(before, after record.ValidatorSet) bool
+// untried are validators that get more power than they are known to run with.
+type untried map[crypto.PublicKey]record.Untried
+
+// liveness tells whether a vote that gives some more power may turn the set before into the
+// set after.
+type liveness func(before, after record.ValidatorSet, raised untried) bool
 
 // setValidators changes the set that decides from block h+2 on, if the rule says that it
 // may become what it becomes.
 func (c *change) setValidators(live liveness, changed ...record.Validator) ledger.Code {
 	height := c.b.Height + validatorDelay
 	before, set := c.v.validatorsAt(height-1), c.v.validatorsAt(height)
+	raised := make(untried)
 	for _, v := range changed {
 		id := ledger.ValidatorID(v.Key)
-		untried := record.UntriedRow(id)
-		switch old := set.Find(v.Key); {
-		case v.Power == 0 && c.v.get(untried) != nil:
-			c.put(untried, nil)
-		case v.Power != 0 && old.Power == 0:
-			c.put(untried, record.Since{Height: height}.Encode())
+		old := set.Find(v.Key)
+		row, found := c.v.untried(v.Key)
+		switch {
+		case v.Power > old.Power:
+			if !found {
+				row.Power = old.Power
+			}
+			row.Since = height
+			raised[v.Key] = row
+			c.put(record.UntriedRow(id), row.Encode())
+		case v.Power == 0 && found:
+			c.put(record.UntriedRow(id), nil)
 		}
 		set = set.With(v)
 		c.put(record.ValidatorRow(id, height), v.Encode())
@@ -100,7 +113,7 @@ func (c *change) setValidators(live liveness, changed ...record.Validator) ledge
 	switch {
 	case len(set.Validators) > ledger.MaxValidators:
 		return ledger.CodeTooMany
-	case !live(before, set):
+	case !live(before, set, raised):
 		return ledger.CodeNotLive
 	}
 	c.put(record.ValidatorSetRow(height), set.Encode())
@@ -108,16 +121,23 @@ func (c *change) setValidators(live liveness, changed ...record.Validator) ledge
 }
 
 // staysLive tells whether a vote may turn the validator set of one block into that of the
-// next: what stays as it is, of each validator that has signed a block the lesser of its
-// powers, is more than two thirds of both. So those who stay decide without what is new,
-// even if nobody runs it, and what leaves is less than a third. One rule for sets of all
-// sizes: a small one changes in more steps.
-func (c *change) staysLive(before, after record.ValidatorSet) bool {
+// next: what stays as it is, of each validator the least of its powers and of the one that
+// it is known to sign with, is more than two thirds of both. So those who stay decide
+// without what is new, even if nobody runs it, and what leaves is less than a third. One
+// rule for sets of all sizes: a small one changes in more steps. Whether who signed once
+// goes on running, no rule can know.
+func (c *change) staysLive(before, after record.ValidatorSet, raised untried) bool {
 	stays := uint64(0)
 	for _, v := range before.Validators {
-		if c.v.get(record.UntriedRow(ledger.ValidatorID(v.Key))) == nil {
-			stays += min(v.Power, after.Find(v.Key).Power)
+		known := min(v.Power, after.Find(v.Key).Power)
+		row, found := raised[v.Key]
+		if !found {
+			row, found = c.v.untried(v.Key)
 		}
+		if found {
+			known = min(known, row.Power)
+		}
+		stays += known
 	}
 	return 3*stays > 2*max(before.Total(), after.Total())
 }
@@ -135,6 +155,17 @@ func (v *View) validatorsAt(height uint64) record.ValidatorSet {
 	set, _, err := at(v, record.ValidatorSetRow(0), record.ValidatorSetRow(height), record.ParseValidatorSet)
 	v.fail(err)
 	return set
+}
+
+// untried is the row of a validator that has not signed since it got more power.
+func (v *View) untried(key crypto.PublicKey) (row record.Untried, found bool) {
+	value := v.get(record.UntriedRow(ledger.ValidatorID(key)))
+	if value == nil {
+		return row, false
+	}
+	row, err := record.ParseUntried(value)
+	v.fail(err)
+	return row, err == nil
 }
 
 // ValidatorUpdates returns the validators whose power block b changed, for CometBFT, by
@@ -174,8 +205,8 @@ func addressOf(key crypto.PublicKey) Address {
 	return Address(sum[:20])
 }
 
-// RecordSignatures notes which validators signed the block before b, as b shows: those
-// that had not before count in votes from now on. Call it once a block, before its
+// RecordSignatures notes which validators signed the block before b, as b shows: votes count
+// on all of their power from now on. Call it once a block, before its
 // transactions.
 func RecordSignatures(v *View, b Block, signers []Address) {
 	lo, hi := record.FamilyRange(record.FamilyUntried)
@@ -186,15 +217,9 @@ func RecordSignatures(v *View, b Block, signers []Address) {
 	}
 	last := b.Height - 1
 	for _, validator := range v.validatorsAt(last).Validators {
-		k := record.UntriedRow(ledger.ValidatorID(validator.Key))
-		value := v.get(k)
-		if value == nil || !slices.Contains(signers, addressOf(validator.Key)) {
-			continue
-		}
-		since, err := record.ParseSince(value)
-		v.fail(err)
-		if since.Height <= last {
-			v.put(k, nil)
+		row, found := v.untried(validator.Key)
+		if found && row.Since <= last && slices.Contains(signers, addressOf(validator.Key)) {
+			v.put(record.UntriedRow(ledger.ValidatorID(validator.Key)), nil)
 		}
 	}
 }
