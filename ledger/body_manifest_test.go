@@ -149,7 +149,6 @@ func TestFleetRefused(t *testing.T) {
 	}{
 		{"none", CodeMalformed, nil},
 		{"a key twice", CodeExists, []crypto.PublicKey{a, b, a}},
-		{"a key of small order", CodeBadKey, []crypto.PublicKey{a, {1}}},
 		{"too many", CodeTooLarge, make([]crypto.PublicKey, MaxFleet+1)},
 	} {
 		if _, err := NewFleet(tt.keys); CodeOf(err) != tt.want {
@@ -164,6 +163,27 @@ func TestFleetRefused(t *testing.T) {
 		if _, err := f.Enrol(crypto.ID{}, []ListedDevice{{place, goodPossession(t, deviceKey)}}); CodeOf(err) != CodeNotListed {
 			t.Errorf("place %d: %v", place, err)
 		}
+	}
+}
+
+// TestLargestFleet: a list as long as may be has proofs of 20 hashes.
+func TestLargestFleet(t *testing.T) {
+	keys := make([]crypto.PublicKey, MaxFleet) // no points: nobody looks at them here
+	for i := range keys {
+		binary.BigEndian.PutUint32(keys[i][:], uint32(i))
+	}
+	const place = 777_777
+	keys[place] = deviceKey.Public()
+	f, err := NewFleet(keys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := f.Enrol(crypto.ID{1}, []ListedDevice{{place, goodPossession(t, deviceKey)}})
+	if err != nil || len(body.Path) != 20 {
+		t.Fatalf("%d hashes, %v", len(body.Path), err)
+	}
+	if root, err := goodOperation(t, body).Body.(EnrolListed).Root(MaxFleet); err != nil || root != f.Root() {
+		t.Errorf("%v leads to %v, %v", f.Root(), root, err)
 	}
 }
 

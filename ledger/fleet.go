@@ -20,8 +20,9 @@ func (t fleetTiles) Tile(level uint8, index uint64) ([]merkle.Hash, error) {
 	return t[[2]uint64{uint64(level), index}], nil
 }
 
-// NewFleet lists 1..MaxFleet keys, in this order. Each must be fit for enrolment and
-// stand there once.
+// NewFleet lists 1..MaxFleet keys, in this order, each once. Whether they are fit for
+// enrolment is for who signs to look at (crypto.CheckEnrolment), and for the ledger once
+// they are enrolled.
 func NewFleet(keys []crypto.PublicKey) (*Fleet, error) {
 	if err := checkFleetSize(uint64(len(keys))); err != nil {
 		return nil, err
@@ -31,9 +32,6 @@ func NewFleet(keys []crypto.PublicKey) (*Fleet, error) {
 	leaves := make([]merkle.Hash, len(keys))
 	places := make(map[crypto.PublicKey]int, len(keys))
 	for i := range keys {
-		if err := crypto.CheckEnrolment(keys[i]); err != nil {
-			return nil, Errorf(CodeBadKey, "key %d of the list, %v: %w", i, keys[i], err)
-		}
 		if first, twice := places[keys[i]]; twice {
 			return nil, Errorf(CodeExists, "key %d of the list stands at %d already", i, first)
 		}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -212,6 +213,8 @@ type recordedAs struct {
 	Index     uint64          `json:"log_index"`
 	Proposal  *crypto.ID      `json:"proposal,omitempty"`
 	Applied   *bool           `json:"applied,omitempty"` // of a proposal: whether enough agree
+	Root      string          `json:"root,omitempty"`    // of a manifest's list
+	Devices   uint64          `json:"devices,omitempty"` // in it
 }
 
 // record signs and submits an operation, waits and prints.
@@ -224,6 +227,9 @@ func (s *session) record(cmd *cobra.Command, body ledger.Body) error {
 	switch body.(type) {
 	case ledger.Grant, ledger.Deliver, ledger.Manifest:
 		line = fmt.Sprintf("%s %s recorded at height %d", r.Operation, r.ID, r.Height)
+	}
+	if r.Root != "" {
+		line += fmt.Sprintf("; root %s of %d devices", r.Root, r.Devices)
 	}
 	if r.Proposal == nil {
 		return report(cmd, s.asJSON, r, line)
@@ -268,6 +274,9 @@ func (s *session) submit(body ledger.Body) (r recordedAs, err error) {
 	}
 	if len(result.Indexes) > 0 {
 		r.Index = result.Indexes[0]
+	}
+	if m, ok := ledger.Proposed(body).(ledger.Manifest); ok {
+		r.Root, r.Devices = hex.EncodeToString(m.Root[:]), m.Count
 	}
 	switch b := body.(type) {
 	case ledger.Propose:

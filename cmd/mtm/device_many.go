@@ -49,7 +49,7 @@ type enrolledMany struct {
 	Enrolled   int         `json:"enrolled"` // or proposed
 	Before     int         `json:"before"`   // enrolled before
 	Operations int         `json:"operations"`
-	Height     uint64      `json:"height"`
+	Height     uint64      `json:"height,omitempty"` // of the last one
 	Proposals  []crypto.ID `json:"proposals,omitempty"`
 }
 
@@ -156,7 +156,19 @@ func (s *session) readList(name string) (list []newcomer, err error) {
 		list = append(list, n)
 		return err
 	})
-	return list, err
+	return eachOnce(list), err
+}
+
+// eachOnce leaves out whoever stands in a list again.
+func eachOnce(list []newcomer) (once []newcomer) {
+	seen := make(map[crypto.ID]bool)
+	for _, n := range list {
+		if !seen[n.id] {
+			seen[n.id] = true
+			once = append(once, n)
+		}
+	}
+	return once
 }
 
 // readNewcomer reads a proof of possession, or makes one for an organisation by the key of

@@ -4,8 +4,10 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/base64"
+	"encoding/hex"
 	"fmt"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -21,8 +23,11 @@ import (
 
 func newManifest() *cobra.Command {
 	return group("manifest", "Sign once for a fleet, and enrol its devices when they come",
-		newManifestSign(), newManifestEnrol(), newManifestClose())
+		newManifestSign(), newManifestRoot(), newManifestEnrol(), newManifestClose())
 }
+
+const listForms = `A line of the list is a public key in base64, a proof of possession in base64, or the
+name of a device of --home`
 
 func newManifestSign() *cobra.Command {
 	var list, keys, until string
@@ -33,10 +38,12 @@ up to 1,048,576 of them. The ledger keeps the hash of the list, and no key of th
 organisation is needed any more: whoever has the list and a device's proof of possession
 enrols it (mtm manifest enrol), a gateway for one.
 
-A line of the list is a public key in base64, a proof of possession in base64, or the
-name of a device of --home, whose key is made if there is none. --keys writes the list as
+` + listForms + `, whose key is made if there is none. --keys writes the list as
 public keys, in its order: for who enrols elsewhere. It is no secret, but without it
-nobody can be enrolled.`,
+nobody can be enrolled.
+
+Where several admin keys must sign, the others compare the root of the proposal (mtm vote
+show) with that of the list they were given (mtm manifest root).`,
 		Example: `  mtm manifest sign --home ledger --list fleet.txt --keys fleet.keys --until 2027-01-01T00:00:00Z
   mtm manifest sign --home ledger --list fleet.txt --keys fleet.keys --propose    # several admin keys must sign`,
 	}
@@ -49,17 +56,83 @@ nobody can be enrolled.`,
 		if err != nil {
 			return nil, err
 		}
-		fleet, err := readFleet(s.m, list)
+		fleet, err := readFleet(list, s.makeNamed)
 		if err != nil {
 			return nil, err
 		}
+		if err := checkFleet(list, fleet); err != nil {
+			return nil, err
+		}
 		if keys != "" {
-			if err := writeFile(keys, fleetText(fleet)); err != nil {
+			if err := saveKeys(keys, list, fleet); err != nil {
 				return nil, err
 			}
 		}
 		return ledger.Manifest{Root: fleet.Root(), Count: uint64(len(fleet.Keys())), Until: end}, nil
 	})
+}
+
+// checkFleet refuses keys that could never be enrolled.
+func checkFleet(list string, fleet *ledger.Fleet) error {
+	for i, key := range fleet.Keys() {
+		if err := crypto.CheckEnrolment(key); err != nil {
+			return ledger.Errorf(ledger.CodeBadKey, "%s: key %d, %v: %w", list, i+1, key, err)
+		}
+	}
+	return nil
+}
+
+// saveKeys writes the list as public keys, a line each.
+func saveKeys(name, list string, fleet *ledger.Fleet) error {
+	was, err := os.Stat(list)
+	if err != nil {
+		return err
+	}
+	if now, err := os.Stat(name); err == nil && os.SameFile(was, now) {
+		return usagef("--keys would overwrite --list")
+	}
+	var b bytes.Buffer
+	for _, key := range fleet.Keys() {
+		fmt.Fprintln(&b, key)
+	}
+	return writeFile(name, b.Bytes())
+}
+
+func newManifestRoot() *cobra.Command {
+	var (
+		home, list string
+		asJSON     bool
+	)
+	cmd := &cobra.Command{
+		Use: "root", Short: "Print the root of a list, to compare with what was or is to be signed",
+		Long: "Prints the root of a list and how many devices it has; asks nobody. " + listForms + ".",
+		Example: `  mtm manifest root --list fleet.keys
+  mtm vote show --home ledger --proposal PROPOSAL      # the root that is proposed`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if list == "" {
+				return usagef("--list is required")
+			}
+			named := noNames
+			if home != "" {
+				m, err := openHome(home)
+				if err != nil {
+					return err
+				}
+				named = namedIn(m)
+			}
+			fleet, err := readFleet(list, named)
+			if err != nil {
+				return err
+			}
+			root := fleet.Root()
+			return report(cmd, asJSON, map[string]any{"root": hex.EncodeToString(root[:]), "devices": len(fleet.Keys())},
+				fmt.Sprintf("root %x of %d devices", root, len(fleet.Keys())))
+		},
+	}
+	jsonFlag(cmd, &asJSON)
+	cmd.Flags().StringVar(&home, "home", "", "folder of the ledger whose devices the list names, if it names any")
+	cmd.Flags().StringVar(&list, "list", "", "file with a device a line")
+	return cmd
 }
 
 func newManifestClose() *cobra.Command {
@@ -117,7 +190,10 @@ func (s *session) enrolListed(cmd *cobra.Command, id crypto.ID, list, arrivals s
 	if err != nil {
 		return err
 	}
-	fleet, err := readFleet(s.m, list)
+	if row.Closed != 0 {
+		return fmt.Errorf("manifest %s: %w", id, ledger.CodeManifestClosed.Err())
+	}
+	fleet, err := readFleet(list, namedIn(s.m))
 	if err != nil {
 		return err
 	}
@@ -129,15 +205,33 @@ func (s *session) enrolListed(cmd *cobra.Command, id crypto.ID, list, arrivals s
 	if err != nil {
 		return err
 	}
-	fresh, err := s.notEnrolled(all, row.Organisation)
-	if err != nil {
-		return err
+	var out enrolledMany
+	for try := 0; ; try++ {
+		fresh, err := s.notEnrolled(all, row.Organisation)
+		if err != nil {
+			return err
+		}
+		devices, err := places(fleet, fresh)
+		if err != nil {
+			return err
+		}
+		err = s.enrolPlaces(fleet, id, devices, &out)
+		if err == nil {
+			break
+		}
+		if ledger.CodeOf(err) != ledger.CodeExists || try == mostRaces {
+			return s.explain(err, ledger.EnrolListed{})
+		}
 	}
-	devices, err := places(fleet, fresh)
-	if err != nil {
-		return err
-	}
-	out := enrolledMany{Enrolled: len(devices), Before: len(all) - len(devices)}
+	out.Before = len(all) - out.Enrolled
+	return report(cmd, s.asJSON, out, fmt.Sprintf("%d devices enrolled with %d operations, %d were there already", out.Enrolled, out.Operations, out.Before))
+}
+
+// mostRaces is how often somebody else may enrol one of the devices meanwhile.
+const mostRaces = 20
+
+// enrolPlaces enrols devices, as many as it takes operations for, and counts them.
+func (s *session) enrolPlaces(fleet *ledger.Fleet, id crypto.ID, devices []ledger.ListedDevice, out *enrolledMany) error {
 	for len(devices) > 0 {
 		body, err := listedOf(fleet, id, devices)
 		if err != nil {
@@ -145,12 +239,12 @@ func (s *session) enrolListed(cmd *cobra.Command, id crypto.ID, list, arrivals s
 		}
 		r, err := s.submit(body)
 		if err != nil {
-			return s.explain(err, body)
+			return err
 		}
 		devices = devices[len(body.Devices):]
-		out.Operations, out.Height = out.Operations+1, r.Height
+		out.Enrolled, out.Operations, out.Height = out.Enrolled+len(body.Devices), out.Operations+1, r.Height
 	}
-	return report(cmd, s.asJSON, out, fmt.Sprintf("%d devices enrolled with %d operations, %d were there already", out.Enrolled, out.Operations, out.Before))
+	return nil
 }
 
 // manifest returns the proven row of a manifest.
@@ -192,11 +286,11 @@ func listedOf(fleet *ledger.Fleet, id crypto.ID, devices []ledger.ListedDevice) 
 	}
 }
 
-// readFleet reads a list of devices: public keys, proofs of possession, or names of --home.
-func readFleet(m *testnet.Manifest, name string) (*ledger.Fleet, error) {
+// readFleet reads a list of devices: public keys, proofs of possession, or names.
+func readFleet(name string, named naming) (*ledger.Fleet, error) {
 	var keys []crypto.PublicKey
 	err := eachLine(name, func(line string) error {
-		key, err := listedKey(m, line)
+		key, err := listedKey(line, named)
 		keys = append(keys, key)
 		return err
 	})
@@ -210,7 +304,44 @@ func readFleet(m *testnet.Manifest, name string) (*ledger.Fleet, error) {
 	return fleet, nil
 }
 
-func listedKey(m *testnet.Manifest, line string) (crypto.PublicKey, error) {
+// naming finds the key of a device by its name.
+type naming func(name string) (crypto.PublicKey, error)
+
+// makeNamed finds the key of a device of the folder, or makes it.
+func (s *session) makeNamed(name string) (crypto.PublicKey, error) {
+	if s.m == nil {
+		return noNames(name)
+	}
+	if likeKey.MatchString(name) {
+		return crypto.PublicKey{}, fmt.Errorf("%q looks like a key and is none: want 32 bytes in base64, with = at the end", name)
+	}
+	_, key, err := namedDevice(s.m, name)
+	return key.Public(), err
+}
+
+// likeKey is what nobody calls a device: much of a key, or one in other letters.
+var likeKey = regexp.MustCompile(`^[A-Za-z0-9+/_=-]{40,}$`)
+
+// namedIn finds the keys of devices that the folder has.
+func namedIn(m *testnet.Manifest) naming {
+	if m == nil {
+		return noNames
+	}
+	return func(name string) (crypto.PublicKey, error) {
+		d, err := m.Device(name)
+		if err != nil {
+			return crypto.PublicKey{}, fmt.Errorf("neither a key nor a proof of possession: %w", err)
+		}
+		key, err := crypto.LoadKey(m.Path(d.Home, keyFile))
+		return key.Public(), err
+	}
+}
+
+func noNames(name string) (crypto.PublicKey, error) {
+	return crypto.PublicKey{}, usagef("%q is neither a key nor a proof of possession, and --home is not given", name)
+}
+
+func listedKey(line string, named naming) (crypto.PublicKey, error) {
 	if key, err := crypto.ParsePublicKey(line); err == nil {
 		return key, nil
 	}
@@ -221,20 +352,7 @@ func listedKey(m *testnet.Manifest, line string) (crypto.PublicKey, error) {
 	if p != nil {
 		return p.Key, nil
 	}
-	if m == nil {
-		return crypto.PublicKey{}, usagef("%q is neither a key nor a proof of possession, and --home is not given", line)
-	}
-	_, key, err := namedDevice(m, line)
-	return key.Public(), err
-}
-
-// fleetText is the list as public keys, a line each.
-func fleetText(fleet *ledger.Fleet) []byte {
-	var b bytes.Buffer
-	for _, key := range fleet.Keys() {
-		fmt.Fprintln(&b, key)
-	}
-	return b.Bytes()
+	return named(line)
 }
 
 // readArrivals reads the devices that can be enrolled for an organisation; a public key
@@ -244,10 +362,16 @@ func (s *session) readArrivals(name string, organisation crypto.ID) (list []newc
 		if _, err := crypto.ParsePublicKey(line); err == nil {
 			return nil
 		}
+		if p, err := parsePossession(line); p == nil && err == nil {
+			if _, err := namedIn(s.m)(line); err != nil {
+				return err // it is not made here
+			}
+		}
 		n, err := s.readNewcomer(line, organisation)
 		list = append(list, n)
 		return err
 	})
+	list = eachOnce(list)
 	if err == nil && len(list) == 0 {
 		err = withHint(fmt.Errorf("%s has no device that is there", name), "--arrived FILE with proofs of possession (mtm device possession), or names of --home")
 	}

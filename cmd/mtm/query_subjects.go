@@ -67,7 +67,7 @@ var subjects = []subject{
 	{"parameters", "The parameters in force, and their history", "", "", true, history(record.FamilyParameters), nil},
 	{"devices", "The devices that an organisation has or had", "--org ID", "org", true, children(record.FamilyOrganisationDevice, record.FamilyDevice, true), nil},
 	{"manifests", "The manifests that an organisation signed", "--org 'Works A'", "org", false, children(record.FamilyOrganisationManifest, record.FamilyManifest, false), nil},
-	{"manifest", "What a manifest says, and whether it counts", "--id ID", "id", false, row(record.ManifestRow), nil},
+	{"manifest", "What a manifest says, how long it counts, and whether it was closed", "--id ID", "id", false, row(record.ManifestRow), nil},
 	{"listed", "All devices that were enrolled with a manifest, by their places in its list", "--id ID", "id", false, children(record.FamilyListed, 0, false), nil},
 	{"streams", "The streams that an organisation owns or owned", "--org ID --at 120", "org", true, children(record.FamilyOrganisationStream, 0, false), nil},
 	{"bridges", "The bridges of an organisation", "--org ID", "org", true, children(record.FamilyOrganisationBridge, record.FamilyBridge, true), nil},

@@ -198,7 +198,33 @@ func plain(body ledger.Body) (v any, err error) {
 	if err := d.Decode(&v); err != nil {
 		return nil, err
 	}
+	if fields, ok := v.(map[string]any); ok {
+		timesInWords(body, fields)
+	}
 	return withoutMessages(v), nil
+}
+
+// timesInWords writes the times of a grant or a manifest as elsewhere; null is no time.
+func timesInWords(body ledger.Body, fields map[string]any) {
+	switch body.(type) {
+	case ledger.Grant, ledger.Manifest:
+	default:
+		return
+	}
+	for _, name := range []string{"From", "Until"} {
+		n, ok := fields[name].(json.Number)
+		if !ok {
+			continue
+		}
+		micros, err := n.Int64()
+		switch {
+		case err != nil:
+		case micros == 0:
+			fields[name] = nil
+		default:
+			fields[name] = time.UnixMicro(micros).UTC().Format(time.RFC3339Nano)
+		}
+	}
 }
 
 func withoutMessages(v any) any {
