@@ -39,6 +39,7 @@ type batch struct {
 	keyIndex map[PublicKey]int32
 	fresh    []int32 // keys that were not cached
 
+	decoded  bool     // the signatures are, with their challenges
 	seed     [32]byte // of the randomisers
 	drawn    bool     // they are in sigs
 	from, to int      // the signatures of the sum
@@ -65,6 +66,13 @@ type decodedSig struct {
 }
 
 const undecodable = -1
+
+func (d *decodedSig) challenge() (digest [64]byte) {
+	for j, word := range d.k {
+		binary.LittleEndian.PutUint64(digest[8*j:], word)
+	}
+	return digest
+}
 
 // keySum is the sum of z_i k_i over a key's signatures, or a worker's part of them.
 type keySum struct {
@@ -111,8 +119,11 @@ func (b *batch) verifyAllSingly() {
 	b.decodeKeys()
 }
 
-// release drops what belongs to the caller.
-func (b *batch) release() { b.items, b.verdicts = nil, nil }
+// release drops what belongs to the caller, and to the cache of keys.
+func (b *batch) release() {
+	b.items, b.verdicts = nil, nil
+	clear(b.keys)
+}
 
 func (b *batch) reset(items []Item, verdicts []bool) {
 	b.items, b.verdicts = items, verdicts
@@ -120,7 +131,7 @@ func (b *batch) reset(items []Item, verdicts []bool) {
 	clear(b.keys)
 	b.keys = b.keys[:0]
 	clear(b.keyIndex)
-	b.fresh, b.doubtful, b.work, b.limit = b.fresh[:0], b.doubtful[:0], 0, 0
+	b.fresh, b.doubtful, b.work, b.limit, b.decoded = b.fresh[:0], b.doubtful[:0], 0, 0, false
 }
 
 // findKeys gathers the signatures without a verdict, their distinct keys, and the
@@ -200,7 +211,7 @@ func (b *batch) decode() {
 		}
 		n++
 	}
-	b.sigs = b.sigs[:n]
+	b.sigs, b.decoded = b.sigs[:n], true
 }
 
 func (b *batch) decodeSigs(w *worker, from, to int) {

@@ -69,8 +69,13 @@ var verifyImpls = []struct {
 			expanded[items[i].Key] = k
 		}
 		opts := &voi.Options{Verify: voi.VerifyOptionsZIP_215}
+		idle := make(chan *voi.BatchVerifier, runtime.GOMAXPROCS(0)) // for each caller one, with its memory
+		for range cap(idle) {
+			idle <- voi.NewBatchVerifierWithCapacity(len(items))
+		}
 		return func() bool {
-			v := voi.NewBatchVerifierWithCapacity(len(items))
+			v := <-idle
+			defer func() { idle <- v.Reset() }()
 			for i := range items {
 				v.AddExpandedWithOptions(expanded[items[i].Key], items[i].Message, items[i].Signature[:], opts)
 			}

@@ -70,7 +70,7 @@ func checkNaming(t *testing.T, good []Item, fresh bool) {
 			b.verify(good, make([]bool, len(good)))
 		}
 		work := workOf(t, p.name, b, good, p.bad)
-		if work > 2*single {
+		if 5*work > 9*single {
 			t.Errorf("%s bad: %d, single verification costs %d", p.name, work, single)
 		}
 		switch p.name {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"mtmledger/crypto/internal/group"
 )
@@ -24,11 +25,15 @@ const (
 const keyGrain = 32
 
 // patience is how often a worker looks for what it waits for, and gives way to others,
-// before it goes to sleep: for some 40 us. That is what the leader does alone between two
+// before it goes to sleep: for some 40 us, and no longer than mostPatience where others
+// take the processors. That is what the leader does alone between two
 // steps, or from the end of a small batch to the decoding of its caller's next. Waking
 // takes 120 us if the other core sleeps, in a virtual machine; but where no core is free,
 // looking on takes time from the leader.
-const patience = 400
+const (
+	patience     = 400
+	mostPatience = time.Millisecond
+)
 
 // worker is the scratch memory of one goroutine, and the permission to work.
 type worker struct {
@@ -117,16 +122,6 @@ func (p *pool) put(w *worker, led bool) {
 	}
 }
 
-// giveWay gives a worker back if a caller waits for it.
-func (p *pool) giveWay(w *worker) bool {
-	if p.waiting.Load() == 0 {
-		return false
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.handOver(w)
-}
-
 // handOver gives a worker to the caller who has waited longest, if one waits.
 func (p *pool) handOver(w *worker) bool {
 	if len(p.queue) == 0 {
@@ -147,6 +142,8 @@ func (p *pool) handOver(w *worker) bool {
 // would have taken is taken by others. Once it has left, its scratch memory is another's.
 // The one thing of a batch that lies there are the sums of multiply, so who has taken a
 // range of that stays until the leader has gathered them, which is soon.
+//
+// No step may panic: the invariants of the code are all that they could break.
 //
 // All ranges of a step are done when it ends, so a helper that still looks for the next
 // one touches nothing of the batch, also after its end.
@@ -208,21 +205,27 @@ func (b *batch) call(n int) {
 // help takes part in steps until another caller waits for the worker or none comes. If
 // one comes just then it goes without this helper.
 func (b *batch) help(w *worker) {
-	defer b.helpers.Add(-1)
 	var last *step
+	since := time.Now()
 	for tries := 0; tries < patience || w.owes.Load(); tries++ {
-		if !w.owes.Load() && b.pool.giveWay(w) {
-			return
+		owes := w.owes.Load()
+		late := tries%16 == 15 && time.Since(since) > mostPatience
+		if !owes && (late || b.pool.waiting.Load() > 0) {
+			break
 		}
 		if s := b.now.Load(); s != last {
 			if s.takeRange(b, w) {
-				tries = 0
+				tries, since = 0, time.Now()
 				continue
 			}
 			last = s
 		}
+		if owes { // its leader is about to gather the sums, and goes on
+			tries, since = 0, time.Now()
+		}
 		runtime.Gosched()
 	}
+	b.helpers.Add(-1)
 	b.pool.put(w, false)
 }
 

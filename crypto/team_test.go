@@ -77,7 +77,11 @@ func TestHelperStaysWithItsSums(t *testing.T) {
 		b.multiply(w, from, to)
 		if !asked {
 			asked = true
-			go func() { got <- b.pool.get() }()
+			go func() {
+				w := b.pool.get()
+				useOtherwise(w) // a race, if the leader still read it
+				got <- w
+			}()
 			for b.pool.waiting.Load() == 0 {
 				runtime.Gosched()
 			}

@@ -21,6 +21,11 @@ var (
 // ledger's one rule (package comment; docs/spec/signatures.md). It takes time
 // that depends on its inputs, none of which are secret.
 func Verify(p PublicKey, msg []byte, sig Signature) bool {
+	return verify(&p, &sig, func() [64]byte { return challenge(&p, msg, &sig) })
+}
+
+// verify is the rule, with the challenge as it is computed or known.
+func verify(p *PublicKey, sig *Signature, challenge func() [64]byte) bool {
 	var a, r, q edwards25519.Point
 	var s, k edwards25519.Scalar
 	if _, err := s.SetCanonicalBytes(sig[32:]); err != nil {
@@ -32,7 +37,7 @@ func Verify(p PublicKey, msg []byte, sig Signature) bool {
 	if _, err := r.SetBytes(sig[:32]); err != nil {
 		return false
 	}
-	digest := challenge(&p, msg, &sig)
+	digest := challenge()
 	if _, err := k.SetUniformBytes(digest[:]); err != nil {
 		return false
 	}

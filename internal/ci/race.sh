@@ -10,5 +10,5 @@ fi
 export CGO_ENABLED=1
 go test -race -short ./mqttbridge/... ./ledger/device ./app/client ./app/query ./app/signer ./cmd/mtm/internal/... ./testnet/load
 go test -race -short -run 'Pool|Check|Turn|Backlog|Stale|Refus|Client|Hung|Metrics' ./app ./app/node
-go test -race -short -run 'Verifier|Helper|Leaving|Callers' ./crypto
+go test -race -short -run 'Verifier|Helper|Leaving|Callers|Workers' ./crypto
 echo "race: none found"
