@@ -103,6 +103,30 @@ func TestHelperStaysWithItsSums(t *testing.T) {
 	}
 }
 
+// Helpers may begin their sums at the same time; all are gathered.
+func TestHelpersBeginTogether(t *testing.T) {
+	b := newTestBatch(newRecent[PublicKey, *keyPoints](keyCacheSize))
+	items := benchItems(48, 3)
+	b.verify(items, make([]bool, len(items)))
+	addHelpers(b, 2)
+	b.lead.beginSums(len(b.keys))
+	b.sum.Reset(len(b.sigs))
+	var together sync.WaitGroup
+	together.Add(3)
+	b.each(3, 48, 16, func(b *batch, w *worker, from, to int) {
+		together.Done()
+		together.Wait()
+		b.multiply(w, from, to)
+	})
+	if n := len(b.partial.workers); n != 2 {
+		t.Errorf("%d helpers have sums, want 2", n)
+	}
+	b.gatherSums()
+	if slices.Sort(b.touched); !slices.Equal(b.touched, []int32{0, 1, 2}) {
+		t.Errorf("sums of keys %v were gathered", b.touched)
+	}
+}
+
 // A helper that left a batch comes back when its worker is idle again.
 func TestHelperComesBack(t *testing.T) {
 	v := NewVerifier(VerifierConfig{Workers: 2})
