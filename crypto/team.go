@@ -143,7 +143,7 @@ func (p *pool) handOver(w *worker) bool {
 // The one thing of a batch that lies there are the sums of multiply, so who has taken a
 // range of that stays until the leader has gathered them, which is soon.
 //
-// No step may panic: the invariants of the code are all that they could break.
+// A step must not panic: its worker would be lost, and a helper with sums wait for ever.
 //
 // All ranges of a step are done when it ends, so a helper that still looks for the next
 // one touches nothing of the batch, also after its end.

@@ -27,11 +27,12 @@ func newEnrolMany() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "enrol-many", Short: "Enrol the devices of a list",
 		Long: `Enrols a fleet with operations of up to 256 devices each: every one is recorded whole or
-not at all, and one that was cut off is made up for by running this again. (To sign once
-for a whole fleet, before its devices are there: mtm manifest sign.) A line of the list is the name of a device, whose key is made in --home if there
-is none, or a proof of possession in base64, made by a device elsewhere. Devices of the
-organisation that are enrolled already are left out; one of another organisation is an
-error.`,
+not at all, and one that was cut off is made up for by running this again. A line of the
+list is the name of a device, whose key is made in --home if there is none, or a proof of
+possession in base64, made by a device elsewhere. Devices of the organisation that are
+enrolled already are left out; one of another organisation is an error.
+
+To sign once for a whole fleet, before its devices are there: mtm manifest sign.`,
 		Example: `  mtm device enrol-many --home ledger --list fleet.txt
   mtm device enrol-many --home ledger --list fleet.txt --propose      # several admin keys must sign`,
 	}
@@ -141,55 +142,6 @@ func (s *session) notEnrolled(list []newcomer, organisation crypto.ID) (fresh []
 		}
 	}
 	return fresh, nil
-}
-
-// newcomer is a device of a list. A key that replaced the first one makes another id.
-type newcomer struct {
-	id         crypto.ID
-	possession *ledger.Possession
-}
-
-// readList reads names of devices and proofs of possession, a line each.
-func (s *session) readList(name string) (list []newcomer, err error) {
-	err = eachLine(name, func(line string) error {
-		n, err := s.readNewcomer(line, s.actor)
-		list = append(list, n)
-		return err
-	})
-	return eachOnce(list), err
-}
-
-// eachOnce leaves out whoever stands in a list again.
-func eachOnce(list []newcomer) (once []newcomer) {
-	seen := make(map[crypto.ID]bool)
-	for _, n := range list {
-		if !seen[n.id] {
-			seen[n.id] = true
-			once = append(once, n)
-		}
-	}
-	return once
-}
-
-// readNewcomer reads a proof of possession, or makes one for an organisation by the key of
-// a device of the folder.
-func (s *session) readNewcomer(line string, organisation crypto.ID) (n newcomer, err error) {
-	p, err := parsePossession(line)
-	if err != nil {
-		return n, err
-	}
-	if p != nil {
-		return newcomer{ledger.DeviceID(p.Key), p}, nil
-	}
-	if s.m == nil {
-		return n, usagef("%q is no proof of possession, and --home is not given", line)
-	}
-	d, key, err := namedDevice(s.m, line)
-	if err != nil {
-		return n, err
-	}
-	p, err = ledger.SignPossession(key, s.chain, organisation)
-	return newcomer{d.ID, p}, err
 }
 
 func newDevicePossession() *cobra.Command {

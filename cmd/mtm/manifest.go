@@ -1,15 +1,12 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
-	"encoding/base64"
 	"encoding/hex"
 	"fmt"
 	"os"
 	"regexp"
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -376,41 +373,4 @@ func (s *session) readArrivals(name string, organisation crypto.ID) (list []newc
 		err = withHint(fmt.Errorf("%s has no device that is there", name), "--arrived FILE with proofs of possession (mtm device possession), or names of --home")
 	}
 	return list, err
-}
-
-// eachLine reads a file with a device a line.
-func eachLine(name string, do func(line string) error) error {
-	f, err := os.Open(name)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	in := bufio.NewScanner(f)
-	for number := 1; in.Scan(); number++ {
-		if line := strings.TrimSpace(in.Text()); line != "" {
-			if err := do(line); err != nil {
-				return fmt.Errorf("%s line %d: %w", name, number, err)
-			}
-		}
-	}
-	return in.Err()
-}
-
-// parsePossession reads a proof of possession in base64, nil if the line is a name.
-func parsePossession(line string) (*ledger.Possession, error) {
-	b, err := base64.StdEncoding.DecodeString(line)
-	if err != nil || len(line) <= ledger.MaxName {
-		return nil, nil
-	}
-	return ledger.ParsePossession(b)
-}
-
-// namedDevice is the device of a folder with a name, made if there is none.
-func namedDevice(m *testnet.Manifest, name string) (*testnet.Device, crypto.PrivateKey, error) {
-	d, err := m.AddDevice(name)
-	if err != nil {
-		return nil, crypto.PrivateKey{}, err
-	}
-	key, err := m.DeviceKey(d)
-	return d, key, err
 }
